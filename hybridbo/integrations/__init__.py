@@ -1,0 +1,1 @@
+"""hybridbo inside other tools: each module here adapts the engine to one of them."""

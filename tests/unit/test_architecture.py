@@ -1,0 +1,62 @@
+"""The floors of the house hold, and breaking one on purpose is seen."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.checkout
+
+ROOT = Path(__file__).parents[2]
+
+BREAKS = [
+    ("hybridbo/space.py", "import hybridbo.optimizer", "floors", "hybridbo.space -> hybridbo.optimizer"),
+    ("hybridbo/trial.py", "from hybridbo import cli", "floors", "hybridbo.trial -> hybridbo.cli"),
+    ("hybridbo/policy.py", "import hybridbo.gp", "floors", "hybridbo.policy -> hybridbo.gp"),
+    ("hybridbo/llm/__init__.py", "import hybridbo.gp", "floors", "hybridbo.llm -> hybridbo.gp"),
+    ("hybridbo/engine.py", "import hybridbo.storage", "floors", "hybridbo.engine -> hybridbo.storage"),
+    ("backends/__init__.py", "import hybridbo.storage", "floors", "hybridbo.backends -> hybridbo.storage"),
+    ("hybridbo/testing/__init__.py", "import hybridbo.integrations", "floors", "testing -> hybridbo.integrations"),
+    ("hybridbo/engine.py", "import sqlite3", "core", "hybridbo.engine -> sqlite3"),
+    ("hybridbo/llm/__init__.py", "import openai", "core", "hybridbo.llm -> openai"),
+    ("hybridbo/space.py", "def f() -> None:\n    import subprocess", "core", "hybridbo.space -> subprocess"),
+    ("hybridbo/policy.py", "import torch", "torch lives in gp", "hybridbo.policy -> torch"),
+    ("storage/__init__.py", "import botorch.models", "torch lives in gp", "hybridbo.storage -> botorch"),
+    ("hybridbo/homeless.py", "HOME = None", "floors", "hybridbo.homeless"),  # no floor was given to it
+]
+
+
+def lint_imports(folder):
+    command = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+    return subprocess.run(
+        [sys.executable, "-c", command, "--no-cache"], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of the checkout that may be damaged."""
+    unneeded = shutil.ignore_patterns("__pycache__")
+    for folder in ("hybridbo", "backends", "storage"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True, ignore=unneeded)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_floors_hold():
+    done = lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 kept, 0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(("file", "code", "contract", "culprit"), BREAKS, ids=[f"{b[0]}: {b[1]}" for b in BREAKS])
+def test_a_broken_floor_is_seen(house, file, code, contract, culprit):
+    with (house / file).open("a") as module:
+        module.write(f"\n{code}\n")
+    done = lint_imports(house)
+    assert done.returncode == 1, done.stdout + done.stderr
+    broken = [line for line in done.stdout.splitlines() if " BROKEN" in line]
+    assert any(contract in line for line in broken), done.stdout
+    assert culprit in done.stdout
