@@ -1,0 +1,59 @@
+"""Beliefs: what the LLM or the table of published defaults says about where the optimum lies.
+
+A belief never says how sure the search may be of a value: that is the Gaussian process's part. It only weighs where to
+look first, and it loses its weight when the results contradict it (:func:`hybridbo.policy.trust`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from hybridbo.parameters import Choice, Params
+
+
+@dataclass(frozen=True)
+class NumericBelief:
+    """The optimum of a numeric parameter lies near ``center``, and with about 80 % within [low, high]."""
+
+    center: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ChoiceBelief:
+    """The best choice is each of ``weights`` with that probability; they add up to 1."""
+
+    weights: tuple[tuple[Choice, float], ...]
+
+
+Belief: TypeAlias = NumericBelief | ChoiceBelief
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A part of a reply that was not used, and why."""
+
+    part: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a language model's reply, or the table of published defaults, comes down to.
+
+    Attributes:
+        points: Valid configurations in order of preference.
+        beliefs: One per parameter, for the parameters it spoke of.
+        rationale: Its reasons, one sentence; data, never an instruction.
+        repairs: What was mended, one sentence each.
+        rejections: What was not used, and why.
+    """
+
+    points: tuple[Params, ...] = field(default=(), hash=False)
+    beliefs: Mapping[str, Belief] = field(default_factory=dict, hash=False)
+    rationale: str = ""
+    repairs: tuple[str, ...] = ()
+    rejections: tuple[Rejection, ...] = ()

@@ -1,0 +1,63 @@
+"""Settings of a search: frozen, and refusing what they do not know."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hybridbo.errors import InvalidSettings
+from hybridbo.values import shown
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LLMSettings(_Settings):
+    """How the language model is asked."""
+
+    points: int = Field(8, ge=1, le=50, description="configurations asked for in one request; spares included")
+    timeout_s: float = Field(60.0, gt=0, description="deadline of one request, in seconds")
+    retries: int = Field(1, ge=0, le=10, description="further attempts after a time-out or a fault of the server")
+    max_failures: int = Field(3, ge=1, description="failed requests after which a study stops asking")
+    temperature: float | None = Field(0.0, ge=0, le=2, description="None leaves it to the server")
+    max_tokens: int = Field(4096, ge=64, description="longest reply, in tokens")
+
+
+class GPSettings(_Settings):
+    """How the Gaussian process is fitted and its acquisition maximised."""
+
+    candidates: int = Field(1024, ge=16, description="points at which the acquisition is evaluated before refining")
+    restarts: int = Field(2, ge=1, description="starting points of the fit of the hyperparameters")
+
+
+class Settings(_Settings):
+    """Settings of a search.
+
+    Attributes:
+        seed_trials: Trials before the Gaussian process takes over: the default, the LLM's points, Sobol points.
+        budget: How many trials are planned, told to the LLM; None if unknown.
+        llm: How the language model is asked.
+        gp: How the Gaussian process is fitted.
+    """
+
+    seed_trials: int = Field(5, ge=1)
+    budget: int | None = Field(None, ge=1)
+    llm: LLMSettings = LLMSettings()
+    gp: GPSettings = GPSettings()
+
+    @classmethod
+    def of(cls, given: Settings | dict[str, Any] | None) -> Self:
+        """The Settings of an argument: Settings, a dict of them, or None for the defaults.
+
+        Raises:
+            InvalidSettings: Naming each unknown setting, or its value and what is allowed.
+        """
+        if isinstance(given, cls):
+            return given
+        try:
+            return cls.model_validate({} if given is None else given)
+        except ValidationError as error:
+            rows = [f"{'.'.join(map(str, ('settings', *e['loc'])))}={shown(e['input'])}: {e['msg']}" for e in error.errors()]
+            raise InvalidSettings("; ".join(rows) + ".", "See hybridbo.settings for what there is.") from None
