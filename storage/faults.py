@@ -1,0 +1,131 @@
+"""What can go wrong with a store, in the words of hybridbo's errors, each with its remedy."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+from hybridbo.errors import StoreBusy, StoreCorrupt, StoreError, StudyNotFound, TellConflict, TrialNotFound
+from hybridbo.trial import Outcome, Trial
+
+_LONGEST = 200  # of a text quoted in a message
+
+# SQLite's primary result codes -> error class, what happened, remedy
+_FAULTS: dict[int, tuple[type[StoreError], str, str]] = {
+    sqlite3.SQLITE_BUSY: (
+        StoreBusy,
+        "is locked by another process",
+        "Try again; if it stays locked, end the process that holds it open in a transaction.",
+    ),
+    sqlite3.SQLITE_LOCKED: (StoreBusy, "is locked within this process", "Try again."),
+    sqlite3.SQLITE_FULL: (
+        StoreError,
+        "cannot grow: the disk is full",
+        "Free some space and call again; nothing is half-written.",
+    ),
+    sqlite3.SQLITE_READONLY: (
+        StoreError,
+        "is read-only",
+        "Make the file and its folder writable for this user, or work on a copy.",
+    ),
+    sqlite3.SQLITE_PERM: (StoreError, "may not be used", "Make the file readable and writable for this user."),
+    sqlite3.SQLITE_CANTOPEN: (
+        StoreError,
+        "cannot be opened",
+        "Check that its folder exists and is writable for this user (SQLite keeps two side files there).",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        StoreError,
+        "cannot be read or written: the disk reports a fault",
+        "Check the disk, and keep the file off network drives.",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        StoreCorrupt,
+        "is no SQLite database",
+        "Choose another path; hybridbo does not overwrite other files.",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        StoreCorrupt,
+        "is damaged",
+        'Restore a copy, or save what is readable with `sqlite3 FILE ".recover"`.',
+    ),
+    sqlite3.SQLITE_ERROR: (
+        StoreCorrupt,
+        "does not have the tables of a hybridbo store",
+        "Restore a copy; something else has changed this file.",
+    ),
+    sqlite3.SQLITE_CONSTRAINT: (
+        StoreError,
+        "refused a row that breaks its rules; nothing was stored",
+        "Please report this as a fault of hybridbo.",
+    ),
+    sqlite3.SQLITE_TOOBIG: (StoreError, "cannot hold a text of that length", "Shorten it; the limit is 1 GB."),
+}
+_UNKNOWN = (StoreError, "cannot be used", "Restore a copy if this happens again.")
+
+
+def store_error(error: sqlite3.Error, location: str) -> StoreError:
+    """The StoreError, of the right kind, for an error of SQLite."""
+    code = getattr(error, "sqlite_errorcode", None)
+    kind, what, hint = _UNKNOWN if code is None else _FAULTS.get(code & 0xFF, _UNKNOWN)
+    return kind(f"{location} {what} ({error}).", hint)
+
+
+class Translated(AbstractContextManager[None]):
+    """Turns every error of SQLite inside the block into a StoreError; a class, since it stands on the fast path."""
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Raise the StoreError."""
+        if isinstance(error, sqlite3.Error):
+            raise store_error(error, self._location) from error
+
+
+def closed(location: str) -> StoreError:
+    """For a store used after it was closed."""
+    return StoreError(f"{location} is closed.", "Open it again with open_store().")
+
+
+def vanished(location: str) -> StoreError:
+    """For a file moved, replaced or deleted while it was open."""
+    hint = "Put it back, or open the new one with open_store(); nothing was written anywhere."
+    return StoreError(f"{location} is gone: it was moved, replaced or deleted while in use.", hint)
+
+
+def unreadable_row(location: str, table: str, error: Exception) -> StoreCorrupt:
+    """For a row that something else than hybridbo has written."""
+    hint = "Restore a copy, or correct the row; something else has changed this file."
+    return StoreCorrupt(f"{location} has a row in {table} that cannot be read ({error}).", hint)
+
+
+def study_not_found(study: str, location: str, known: Sequence[str]) -> StudyNotFound:
+    """For a name that the store does not know."""
+    names = ", ".join(repr(name) for name in known[:5]) + (", ..." if len(known) > 5 else "")
+    return StudyNotFound(f"no study {study!r} in {location}.", f"There are: {names}." if known else "It is empty.")
+
+
+def trial_not_found(study: str, number: object, count: int) -> TrialNotFound:
+    """For a number that the study has not reached."""
+    hint = f"It has the trials 0 to {count - 1}." if count else "It has no trials yet."
+    return TrialNotFound(f"no trial {number!r} in study {study!r}.", hint)
+
+
+def tell_conflict(study: str, trial: Trial, outcome: Outcome) -> TellConflict:
+    """For a finished trial that is told something else."""
+    was, told = _ending(trial), _ending(outcome)
+    message = f"trial {trial.number} of study {study!r} is {was} already and cannot become {told}."
+    return TellConflict(message, "What was stored first stands; ask for a new trial to evaluate again.")
+
+
+def _ending(end: Outcome | Trial) -> str:
+    if end.error is not None:
+        text = end.error if len(end.error) <= _LONGEST else end.error[:_LONGEST] + "..."
+        return f"{end.state} ({text!r})"
+    told = repr(dict(end.values)) if end.value is None or len(end.values) > 1 else repr(end.value)
+    return f"{end.state} with {told}"

@@ -1,0 +1,182 @@
+"""One SQLite file: opening it, its transactions, threads, forks, and the errors of all of these in our words."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+
+from sqlite_utils import Database
+
+from hybridbo.errors import InvalidSettings, StoreError
+from hybridbo.storage import faults, migrations
+
+_log = logging.getLogger("hybridbo.storage")
+
+_OLDEST_SQLITE = (3, 37)  # the first with STRICT tables
+_MOST_STATEMENTS = 128  # prepared once and kept
+
+
+class SqliteFile:
+    """An open store file: one connection, which the threads of a process take in turn.
+
+    Args:
+        location: Its path.
+        timeout_s: How long to wait for another process that writes, in seconds.
+        synchronous: ``"FULL"`` or ``"NORMAL"``, as SQLite means it.
+
+    Raises:
+        StoreError: It cannot be opened; its kinds say why.
+    """
+
+    def __init__(self, location: str, *, timeout_s: float, synchronous: str) -> None:
+        if synchronous not in {"FULL", "NORMAL"}:
+            raise InvalidSettings(f"synchronous={synchronous!r} is unknown.", 'Use "FULL" or "NORMAL".')
+        self.location = location
+        self.path = Path(os.path.abspath(location))  # noqa: PTH100 - resolve() would follow a link that may change
+        self._timeout_s = timeout_s
+        self._synchronous = synchronous
+        self._lock = RLock()
+        self._translated = faults.Translated(location)
+        self._identity: tuple[int, int] | None = None
+        self._db: Database | None = None
+        self._is_closed = False
+        _check_place(location, self.path)
+        with self._translated:
+            self._connect()
+        _FILES.add(self)
+
+    @contextmanager
+    def reading(self) -> Iterator[Database]:
+        """The database, for this thread alone; each statement sees what was committed before it."""
+        with self._lock, self._translated:
+            yield self._database()
+
+    @contextmanager
+    def writing(self) -> Iterator[Database]:
+        """A write transaction: committed at the end of the block, rolled back if the block raises."""
+        with self._lock, self._translated:
+            db = self._database()
+            with migrations.immediate(db.conn):
+                yield db
+
+    def close(self) -> None:
+        """Close the file; SQLite then merges its side files into it unless another process has it open."""
+        with self._lock:
+            self._is_closed = True
+            self.disconnect()
+
+    def disconnect(self) -> None:
+        """Drop the connection; the next use makes a new one."""
+        if self._db is not None:
+            self._db.conn.close()
+        self._db = None
+
+    def _database(self) -> Database:
+        if self._is_closed:
+            raise faults.closed(self.location)
+        if self._identity != _identity(self.path):
+            raise faults.vanished(self.location)
+        db = self._connect() if self._db is None else self._db
+        if db.conn.in_transaction:  # an interrupt hit the few instructions that no handler covers
+            db.conn.execute("ROLLBACK")
+        return db
+
+    def _connect(self) -> Database:
+        conn = sqlite3.connect(
+            self.path,
+            timeout=self._timeout_s,
+            isolation_level=None,  # transactions begin where we say so
+            check_same_thread=False,  # the lock sees to that
+            cached_statements=_MOST_STATEMENTS,
+        )
+        try:
+            migrations.check_identity(conn, self.location)
+            self._use_wal(conn)
+            conn.execute(f"PRAGMA synchronous = {self._synchronous}")
+            migrations.migrate(conn)
+            conn.execute("PRAGMA foreign_keys = ON")  # after the migrations, which may have to rebuild a table
+        except BaseException:
+            conn.close()
+            raise
+        self._identity = _identity(self.path)
+        self._db = Database(conn, recursive_triggers=False, execute_plugins=False)
+        return self._db
+
+    def _use_wal(self, conn: sqlite3.Connection) -> None:
+        """Switch a file to WAL, where readers and a writer do not wait for each other; it stays so."""
+        deadline = time.monotonic() + self._timeout_s
+        mode = conn.execute("PRAGMA journal_mode").fetchone()[0]
+        while mode != "wal":
+            try:
+                mode = conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait here by itself when another process opens the same new file
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.002)
+            else:
+                if mode != "wal":
+                    _log.warning("%s: no WAL on this file system; processes will wait for each other", self.location)
+                return
+
+
+def _check_place(location: str, path: Path) -> None:
+    """What SQLite would call "unable to open database file", told apart."""
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        hint = "Use a Python built with SQLite 3.37 or newer."
+        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old.", hint)
+    if not location or "\0" in location:
+        raise StoreError(f"{location!r} is no path.", 'Give a path such as "search.db", or ":memory:".')
+    if path.is_dir():
+        raise StoreError(f"{location} is a folder.", f'Give a file in it, such as "{path / "search.db"}".')
+    if not path.parent.is_dir():
+        raise StoreError(f"{location}: there is no folder {path.parent}.", "Create it first.")
+    place = path if path.exists() else path.parent
+    if not os.access(place, os.W_OK):
+        what = "file" if place is path else f"folder {place}"
+        raise StoreError(f"{location}: the {what} is read-only.", "Make it writable for this user, or work on a copy.")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at ``path``; None if there is none."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116 - on the fast path
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+# Forks: SQLite keeps its locks in variables of the process. A child that inherits an open file believes in locks that
+# only its parent holds, even on a connection of its own, and its data can be lost. So all files are closed before a
+# fork, and each side opens them again when it uses them.
+
+_FILES: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
+_HELD: list[SqliteFile] = []
+
+
+def _before_fork() -> None:
+    for file in list(_FILES):
+        file._lock.acquire()  # noqa: SLF001 - this module's own; no other thread is in a transaction
+        _HELD.append(file)
+        file.disconnect()
+
+
+def _after_in_parent() -> None:
+    while _HELD:
+        _HELD.pop()._lock.release()  # noqa: SLF001 - as above
+
+
+def _after_in_child() -> None:
+    while _HELD:
+        _HELD.pop()._lock = RLock()  # noqa: SLF001 - as above
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -1,0 +1,53 @@
+"""Write the real store file of the present schema, for the tests of later ones: python tests/data/make_fixture.py.
+
+A file that is there already belongs to a schema that may be out in the world, and is never written again.
+"""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
+from hybridbo.storage import migrations, open_store
+from hybridbo.trial import Origin, Outcome, Proposal, TrialState
+
+AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+REQUEST = ChatRequest("seeds", "Tune ☃", {"lr": {"type": "float", "low": 1e-05, "high": 0.1, "log": True}}, "s", "u")
+OUTCOMES = (
+    Outcome(TrialState.COMPLETE, {"value": 0.1 + 0.2}, 0.1 + 0.2),
+    Outcome(TrialState.COMPLETE, {"value": -0.0, "memory_gb": 5e-324}, -0.0),
+    Outcome(TrialState.FAILED, error="CUDA out of memory ☃"),
+    Outcome(TrialState.PRUNED, {"value": 2.5}, 2.5),
+    Outcome(TrialState.PRUNED),
+)
+
+
+def fill(store):
+    """A study with one of everything, and an empty one."""
+    store.create_study(StudyRecord("mlp", '{"lr": {}}', "{}", "Tune ☃", "openai:m", 2**70, '{"seed_trials": 5}', AT))
+    store.create_study(StudyRecord("empty", "{}", "{}", created_at=AT))
+    params = {"lr": 1e-05, "n": 3, "big": 10**30, "on": True, "off": None, "name": 'ü"\0'}
+    for n, outcome in enumerate((*OUTCOMES, None)):
+        origin = Origin("gp" if n else "default", f"reason {n}", 0.1 * n if n else None, 1e-300 if n else None)
+        proposal = Proposal(params | {"n": n}, origin)
+        store.create_trial("mlp", proposal, key=f'{{"n":{n}}}', owner="host/1/2", seen=n)
+        if outcome:
+            store.finish_trial("mlp", n, outcome)
+    store.enqueue("mlp", params | {"n": 99}, key='{"n":99}')
+    reply = ChatReply('{"points": []}', "m-2026", 100, 20, 0.001, 1.25, "retried", recorded=True)
+    store.record_call("mlp", LLMCall(REQUEST, reply, 1, AT))
+    store.record_call("mlp", LLMCall(REQUEST, ChatFailure("BackendTimeout", "no reply", "retry", "m", 60.0), 2, AT))
+    store.record_event("mlp", Event("llm_failed", "no reply", 2, AT))
+
+
+def main():
+    path = Path(__file__).with_name(f"store_schema_{migrations.MIGRATIONS[-1].number}.db")
+    if path.exists():
+        sys.exit(f"{path} is there already; a file of a released schema is never written again.")
+    store = open_store(path)
+    fill(store)
+    store.close()  # merges the WAL: the .db is all there is
+
+
+if __name__ == "__main__":
+    main()

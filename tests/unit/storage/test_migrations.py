@@ -1,0 +1,111 @@
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from hybridbo.errors import StoreError, StoreTooNew
+from hybridbo.ports import ChatReply
+from hybridbo.storage import migrations, open_store
+from hybridbo.trial import Origin, Outcome, Proposal, TrialState
+
+COMPLETE = Outcome(TrialState.COMPLETE, {"value": 0.1 + 0.2}, 0.1 + 0.2)
+FIXTURE = Path(__file__).parents[2] / "data" / "store_schema_1.db"
+TABLES = {"studies", "trials", "llm_calls", "events", "queue", "migrations"}
+
+
+def create(store, x=1):
+    seen = len(store.get_trials("s"))
+    return store.create_trial("s", Proposal({"x": x}, Origin("sobol", "r")), key=str(x), owner="o", seen=seen)
+
+
+def pragma(conn, name):
+    return conn.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+SECOND = migrations.Migration(2, "more", ("ALTER TABLE trials ADD COLUMN more TEXT", "CREATE TABLE t (a) STRICT"))
+GOOD = migrations.Migration(2, "more", ("ALTER TABLE trials ADD COLUMN more TEXT",))
+
+
+def test_failing_migration_leaves_the_file_as_it_was(store, path, monkeypatch):
+    create(store)
+    store.close()
+    before = path.read_bytes()
+    monkeypatch.setattr(migrations.migrate, "__defaults__", ((*migrations.MIGRATIONS, SECOND),))
+    with pytest.raises(StoreError):
+        open_store(path)
+    assert path.read_bytes() == before
+
+
+def test_failing_first_migration_leaves_an_empty_file(path, monkeypatch):
+    first = migrations.Migration(1, "broken", (*migrations.MIGRATIONS[0].statements, "CREATE TABLE"))
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations.migrate, "__defaults__", ((first,),))
+        with pytest.raises(StoreError):
+            open_store(path)
+    assert Database(path).table_names() == []
+    open_store(path).close()
+    assert set(Database(path).table_names()) == TABLES
+
+
+def test_migration_of_an_older_file(store, path):
+    trial = create(store)
+    with store._file.reading() as db:
+        migrations.migrate(db.conn, (*migrations.MIGRATIONS, GOOD))
+        migrations.migrate(db.conn, (*migrations.MIGRATIONS, GOOD))
+        assert pragma(db.conn, "user_version") == 2
+        assert [row["number"] for row in db["migrations"].rows] == [1, 2]
+        assert "more" in db["trials"].columns_dict
+    assert store.get_trials("s") == [trial]
+
+
+def test_newer_schema_is_refused_with_the_remedy(store, path, raw):
+    store.close()
+    raw.execute("PRAGMA user_version = 2")
+    with pytest.raises(StoreTooNew, match=r"schema 2.*up to 1.*pip install --upgrade hybridbo"):
+        open_store(path)
+    raw.execute("PRAGMA user_version = 1")
+    open_store(path).close()
+
+
+def test_migration_1_is_never_edited(path):
+    with sqlite3.connect(path) as fresh, sqlite3.connect(f"file:{FIXTURE}?mode=ro&immutable=1", uri=True) as released:
+        migrations.migrate(fresh, migrations.MIGRATIONS[:1])
+        schemas = [conn.execute("SELECT sql FROM sqlite_master").fetchall() for conn in (fresh, released)]
+        recorded = released.execute("SELECT number, name FROM migrations").fetchall()
+    fresh.close()
+    released.close()
+    assert schemas[0] == schemas[1]
+    assert recorded == [(1, migrations.MIGRATIONS[0].name)]
+
+
+def test_file_of_schema_1(path):
+    shutil.copy(FIXTURE, path)
+    store = open_store(path)
+    mlp, empty = store.list_studies()
+    assert (mlp.name, mlp.task, mlp.llm, mlp.seed, mlp.settings) == (
+        *("mlp", "Tune ☃", "openai:m", 2**70),
+        '{"seed_trials": 5}',
+    )
+    assert (empty.name, store.get_trials("empty")) == ("empty", [])
+    trials = store.get_trials("mlp")
+    assert [(t.number, str(t.state)) for t in trials] == [
+        *((0, "COMPLETE"), (1, "COMPLETE"), (2, "FAILED"), (3, "PRUNED"), (4, "PRUNED"), (5, "RUNNING"))
+    ]
+    assert repr([dict(t.values) for t in trials]) == (
+        "[{'value': 0.30000000000000004}, {'value': -0.0, 'memory_gb': 5e-324}, {}, {'value': 2.5}, {}, {}]"
+    )
+    assert repr([t.value for t in trials]) == "[0.30000000000000004, -0.0, None, 2.5, None, None]"
+    assert trials[2].error == "CUDA out of memory ☃"
+    assert trials[0].origin == Origin("default", "reason 0")
+    assert trials[3].origin == Origin("gp", "reason 3", 0.1 * 3, 1e-300)
+    params = {"lr": 1e-05, "n": 5, "big": 10**30, "on": True, "off": None, "name": 'ü"\0'}
+    assert trials[5].params == params
+    assert store.get_queue("mlp") == [params | {"n": 99}]
+    reply, failure = store.get_calls("mlp")
+    assert reply.result == ChatReply('{"points": []}', "m-2026", 100, 20, 0.001, 1.25, "retried", recorded=True)
+    assert (failure.result.error, failure.request) == ("BackendTimeout", reply.request)
+    assert [event.kind for event in store.get_events("mlp")] == ["llm_failed"]
+    assert store.finish_trial("mlp", 5, COMPLETE).value == COMPLETE.value
+    store.close()
