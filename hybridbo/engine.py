@@ -1,0 +1,232 @@
+"""The engine: from a history to proposals, asking for advice instead of fetching it.
+
+``Engine.suggest`` is a generator. It yields a ChatRequest whenever it wants advice, is sent a ChatReply or a
+ChatFailure, and returns proposals. It does no I/O and keeps no state between calls: the same history and the same
+random generator give the same proposals, in whichever process.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from hybridbo import knowledge, policy
+from hybridbo.belief import Advice
+from hybridbo.errors import SpaceExhausted
+from hybridbo.llm.parse import parse_advice
+from hybridbo.llm.prompts import seed_request
+from hybridbo.objective import Objective
+from hybridbo.parameters import Array, Params
+from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
+from hybridbo.settings import Settings
+from hybridbo.space import Space
+from hybridbo.trial import History, Origin, Proposal, Trial, TrialState
+
+Steps: TypeAlias = Generator[ChatRequest, ChatReply | ChatFailure, list[Proposal]]
+
+_logger = logging.getLogger(__name__)
+_SOBOL_BLOCK = 64
+_SOBOL_BLOCKS = 16  # looked through beyond the points used before a space counts as used up
+_TCHEBYCHEFF = 0.05  # Knowles 2006 (ParEGO), eq. 2
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Proposes configurations.
+
+    Attributes:
+        space: What is searched.
+        objective: What is optimised.
+        settings: How.
+        task: The user's description, for the language model.
+        has_llm: Whether somebody answers the requests.
+        seed: Seed of the Sobol sequence, which the trials of a study share.
+    """
+
+    space: Space
+    objective: Objective
+    settings: Settings
+    task: str = ""
+    has_llm: bool = False
+    seed: int = 0
+
+    def suggest(self, history: History, n: int, rng: np.random.Generator) -> Steps:
+        """Propose ``n`` different configurations.
+
+        Args:
+            history: What is known; pending trials are neither repeated nor crowded.
+            n: How many.
+            rng: Source of all randomness but the Sobol sequence's.
+
+        Yields:
+            Requests for advice; send the reply, or why there is none.
+
+        Returns:
+            ``n`` proposals, or fewer where the space ends.
+
+        Raises:
+            SpaceExhausted: Every configuration of a finite space has been proposed.
+        """
+        proposals: list[Proposal] = []
+        for _ in range(n):
+            try:
+                proposal = yield from self._suggest_one(history, rng)
+            except SpaceExhausted:
+                if not proposals:
+                    raise
+                break
+            proposals.append(proposal)
+            history = _with_pending(history, proposal)
+        return proposals
+
+    def default_params(self) -> Params:
+        """The default configuration (arm 0): declared, else published, else middle values."""
+        return self.space.complete({}, knowledge.defaults(self.space))
+
+    def _suggest_one(
+        self, history: History, rng: np.random.Generator
+    ) -> Generator[ChatRequest, ChatReply | ChatFailure, Proposal]:
+        taken = {self.space.key(trial.params) for trial in history.trials}
+        default = self.default_params()
+        decision = policy.next_source(
+            history, self.settings, default_is_open=self.space.key(default) not in taken, has_llm=self.has_llm
+        )
+        if decision.source == "user":
+            return Proposal(history.queued[0], Origin("user", decision.reason))
+        if len(taken) >= self.space.size:
+            raise SpaceExhausted(
+                f"all {self.space.size} configurations of the space have been proposed.", "The search is complete."
+            )
+        if decision.source == "default":
+            return Proposal(default, Origin("default", decision.reason))
+        advice, trouble = yield from self._advice()
+        if decision.source == "gp":
+            return self._gp(history, taken, advice, trouble, rng)
+        if decision.source == "llm":
+            return self._seed(history, taken, advice, trouble, decision.reason)
+        return self._sobol(history, taken, decision.reason, ())
+
+    # Advice ------------------------------------------------------------------------------------------------------
+
+    def _advice(self) -> Generator[ChatRequest, ChatReply | ChatFailure, tuple[Advice, str | None]]:
+        """The language model's advice, and what is wrong with it in one sentence."""
+        if not self.has_llm:
+            return Advice(), None
+        answer = yield seed_request(self.space, self.objective, self.task, self.settings)
+        if isinstance(answer, ChatFailure):
+            return Advice(), f"The LLM gave no advice ({answer.error}: {answer.message})"
+        advice = parse_advice(answer.text, self.space, knowledge.defaults(self.space))
+        if advice.points:
+            return advice, None
+        why = advice.rejections[0].why if advice.rejections else "it names none"
+        return advice, f"The LLM's reply holds no usable configuration ({why})"
+
+    def _seed(self, history: History, taken: set[str], advice: Advice, trouble: str | None, reason: str) -> Proposal:
+        for rank, point in enumerate(advice.points):
+            if self.space.key(point) not in taken:
+                why = f" {advice.rationale}" if advice.rationale else ""
+                return Proposal(point, Origin("llm", f"{reason} Number {rank + 1} of the LLM's advice.{why}"))
+        if trouble is None:
+            trouble = f"All {len(advice.points)} usable configurations of the LLM's reply have been tried"
+        return self._sobol(history, taken, reason, (trouble,))
+
+    # Sources -----------------------------------------------------------------------------------------------------
+
+    def _sobol(self, history: History, taken: set[str], reason: str, notes: tuple[str, ...]) -> Proposal:
+        """The next point of the study's Sobol sequence that has not been taken."""
+        from scipy.stats import qmc  # half a second to import, and many asks do not come here
+
+        reason = " ".join([*(f"{note}; a Sobol point fills in." for note in notes), reason])
+        used = sum(trial.origin.source == "sobol" for trial in history.trials)
+        sequence = qmc.Sobol(len(self.space), scramble=True, rng=np.random.default_rng(self.seed))
+        for block in range(used // _SOBOL_BLOCK + _SOBOL_BLOCKS):
+            points = sequence.random(_SOBOL_BLOCK)
+            for index, point in enumerate(points, start=block * _SOBOL_BLOCK):
+                params = self.space.decode(point)
+                if index >= used and self.space.key(params) not in taken:
+                    return Proposal(params, Origin("sobol", reason), notes)
+        for params in self.space.configurations():
+            if self.space.key(params) not in taken:
+                return Proposal(params, Origin("sobol", f"{reason} The first configuration left."), notes)
+        raise SpaceExhausted("all configurations of the space have been proposed.", "The search is complete.")
+
+    def _gp(
+        self, history: History, taken: set[str], advice: Advice, trouble: str | None, rng: np.random.Generator
+    ) -> Proposal:
+        notes = (trouble,) if trouble else ()
+        try:
+            return self._gp_proposal(history, taken, advice, notes, rng)
+        except Exception as error:  # never fatal: whatever the model does, the search goes on
+            _logger.warning("the surrogate failed, a Sobol point fills in", exc_info=error)
+            trouble = f"The Gaussian process failed ({type(error).__name__}: {error})"
+            return self._sobol(history, taken, "", (*notes, trouble))
+
+    def _gp_proposal(
+        self,
+        history: History,
+        taken: set[str],
+        advice: Advice,
+        notes: tuple[str, ...],
+        rng: np.random.Generator,
+    ) -> Proposal:
+        from hybridbo.gp.prior import log_density  # torch loads with the first proposal of the GP
+        from hybridbo.gp.propose import Guide, Observations, propose
+
+        trials = history.completed
+        losses = self._losses(trials, rng)
+        whose, beliefs = "The LLM's", advice.beliefs
+        if not beliefs:
+            whose, beliefs = "Published", knowledge.beliefs(self.space)
+        density = log_density(self.space, beliefs, np.array([self.space.encode(t.params) for t in trials]))
+        trust = policy.trust(density, losses)
+        seen = Observations(
+            params=[trial.params for trial in trials],
+            losses=losses,
+            feasible=np.array([self.objective.is_feasible(trial.values) for trial in trials]),
+            pending=[trial.params for trial in history.pending],
+            failed=[trial.params for trial in history.failed],
+        )
+        found = propose(self.space, seen, Guide(taken, beliefs, trust.weight), rng, self.settings.gp)
+        reason = f"Largest expected improvement after {len(trials)} values."
+        if beliefs:
+            reason += f" {whose} beliefs weigh {trust.weight:.2g}: {trust.reason}"
+        mean, sd = self._prediction(found.loss_mean, found.loss_sd)
+        notes = (*notes, *found.notes)
+        reason = " ".join([reason, *(note if note.endswith(".") else f"{note}." for note in notes)])
+        return Proposal(found.params, Origin("gp", reason, mean, sd), notes)
+
+    # Values ------------------------------------------------------------------------------------------------------
+
+    def _losses(self, trials: Sequence[Trial], rng: np.random.Generator) -> Array:
+        """One loss per trial, shape (n,); several objectives are weighed together at random (Knowles 2006, ParEGO)."""
+        table = np.array([self.objective.losses(trial.values) for trial in trials], dtype=float)
+        if self.objective.is_single:
+            return table[:, 0]
+        order = np.argsort(np.argsort(table, axis=0, kind="stable"), axis=0, kind="stable")
+        ranks = order / max(len(trials) - 1, 1)  # each objective on the same scale, whatever its units and outliers
+        weights = rng.dirichlet(np.ones(table.shape[1]))
+        weighed = ranks * weights
+        out: Array = weighed.max(axis=1) + _TCHEBYCHEFF * weighed.sum(axis=1)
+        return out
+
+    def _prediction(self, loss: float, sd: float) -> tuple[float | None, float | None]:
+        """The predicted loss in the user's direction, to the six digits that it is worth; None if it has no unit."""
+        if not self.objective.is_single or not (math.isfinite(loss) and math.isfinite(sd)):
+            return None, None
+        sign = 1.0 if self.objective.directions[0][1] == "minimize" else -1.0
+        return float(f"{sign * loss:.6g}"), float(f"{sd:.6g}")
+
+
+def _with_pending(history: History, proposal: Proposal) -> History:
+    from datetime import UTC, datetime  # for a stand-in that nobody sees
+
+    trial = Trial(len(history), proposal.params, TrialState.RUNNING, proposal.origin, datetime.min.replace(tzinfo=UTC))
+    queued: tuple[Mapping[str, object], ...] = history.queued
+    if proposal.origin.source == "user":
+        queued = queued[1:]
+    return replace(history, pending=(*history.pending, trial), queued=queued)  # type: ignore[arg-type]

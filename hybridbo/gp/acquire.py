@@ -1,0 +1,79 @@
+"""Maximising an acquisition over the true mixed space: many points first, then moves from the best of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from scipy.stats import qmc
+
+from hybridbo.parameters import Array, Params
+from hybridbo.space import Space
+
+Score = Callable[[Array], Array]
+
+_ENUMERATED = 2000  # a space of at most that many configurations is scored whole
+_KEPT = 8  # points that the local search starts from
+_MOVES = 24  # neighbours tried from each in a round
+_SCALES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.004)  # of the unit interval, one a round
+
+
+def maximise(
+    score: Score, space: Space, rng: np.random.Generator, *, candidates: int, good: Array, drawn: Array
+) -> Iterator[Params]:
+    """Configurations in order of their score, best first, each once.
+
+    Discrete and continuous parameters move together: a neighbour changes one to three active or inactive columns, a
+    continuous one by a normal step of the round's scale, a discrete one to a neighbour in its order or to any value.
+
+    Args:
+        score: From points of the unit cube, shape (n, d), to scores, shape (n,), larger is better.
+        space: The space.
+        rng: Draws the candidates and the moves.
+        candidates: How many Sobol points.
+        good: Points to look around in particular, such as the best trials, shape (k, d).
+        drawn: Further candidates, such as draws from a belief, shape (m, d).
+    """
+    if space.size <= _ENUMERATED:
+        whole = list(space.configurations())
+        points = np.array([space.encode(params) for params in whole])
+        yield from (whole[i] for i in np.argsort(-score(points), kind="stable"))
+        return
+    d = len(space)
+    sobol = qmc.Sobol(d, scramble=True, rng=rng).random_base2(math.ceil(math.log2(candidates)))
+    around = [_neighbours(space, good, scale, 16, rng) for scale in (0.2, 0.05)] if len(good) else []
+    points = space.snap(np.concatenate([sobol, drawn, *around]))[0]
+    scores = score(points)
+    for scale in _SCALES:
+        top = np.argsort(-scores, kind="stable")[:_KEPT]
+        moved = _neighbours(space, points[top], scale, _MOVES, rng)
+        points, scores = np.concatenate([points, moved]), np.concatenate([scores, score(moved)])
+    yield from _distinct(space, points[np.argsort(-scores, kind="stable")])
+
+
+def _neighbours(space: Space, points: Array, scale: float, each: int, rng: np.random.Generator) -> Array:
+    """``each`` neighbours of every point, snapped, shape (n * each, d)."""
+    out = np.repeat(points, each, axis=0)
+    n, d = out.shape
+    changed = rng.random((n, d)) < min(1.0, 1.5 / d)
+    changed[np.arange(n), rng.integers(0, d, n)] = True
+    for j, name in enumerate(space):
+        k = space[name].n_values
+        step = scale * rng.standard_normal((n,))
+        if math.isfinite(k):
+            # at least one cell, in either direction; one in four jumps anywhere
+            cells = np.sign(step) * np.maximum(np.abs(step), 1.0 / k)
+            step = np.where(rng.random((n,)) < 0.25, rng.random((n,)) - out[:, j], cells)
+        out[:, j] = np.where(changed[:, j], np.clip(out[:, j] + step, 0.0, 1.0), out[:, j])
+    return space.snap(out)[0]
+
+
+def _distinct(space: Space, points: Array) -> Iterator[Params]:
+    seen: set[str] = set()
+    for point in points:
+        params = space.decode(point)
+        key = space.key(params)
+        if key not in seen:
+            seen.add(key)
+            yield params

@@ -1,0 +1,72 @@
+"""The density that beliefs give to a configuration: what weighs the acquisition (piBO)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import stats
+
+from hybridbo.belief import Belief, ChoiceBelief
+from hybridbo.parameters import Array, Parameter
+from hybridbo.space import Space
+
+_TO_SD = 2 * 1.2816  # an 80 % interval of a normal is that many standard deviations wide
+_NARROWEST = 0.05  # of the unit interval: nobody knows an optimum better than that beforehand
+_FLOOR = 0.1  # share of the uniform density, so that no place is ever excluded
+
+
+def log_density(space: Space, beliefs: Mapping[str, Belief], u: Array) -> Array:
+    """Log density of the beliefs against the uniform one, on the unit cube.
+
+    Each belief is a normal on the parameter's own scale, or the choices' probabilities, mixed with 10 % of the uniform;
+    parameters are independent, and an inactive one counts nothing.
+
+    Args:
+        space: The space.
+        beliefs: By parameter; parameters without one count nothing.
+        u: Points of the unit cube, shape (n, d).
+
+    Returns:
+        Shape (n,).
+    """
+    u, active = space.snap(u)
+    total = np.zeros(len(u))
+    for i, name in enumerate(space):
+        if name in beliefs:
+            density = (1 - _FLOOR) * _density(space[name], beliefs[name], u[:, i]) + _FLOOR
+            total += np.where(active[:, i], np.log(density), 0.0)
+    return total
+
+
+def sample(space: Space, beliefs: Mapping[str, Belief], n: int, rng: np.random.Generator) -> Array:
+    """Points of the unit cube drawn from the beliefs, uniform where there is none, shape (n, d)."""
+    u = rng.random((n, len(space)))
+    for i, name in enumerate(space):
+        belief = beliefs.get(name)
+        if isinstance(belief, ChoiceBelief):
+            places = [space[name].to_unit(choice) for choice, _ in belief.weights]
+            u[:, i] = rng.choice(places, n, p=[weight for _, weight in belief.weights])
+        elif belief is not None:
+            center, sd = _normal(space[name], belief)
+            u[:, i] = np.clip(rng.normal(center, sd, n), 0.0, 1.0)
+    return u
+
+
+def _density(parameter: Parameter, belief: Belief, u: Array) -> Array:
+    if isinstance(belief, ChoiceBelief):
+        k = len(belief.weights)
+        density = np.zeros(len(u))
+        for choice, weight in belief.weights:
+            density[np.isclose(u, parameter.to_unit(choice))] = weight * k
+        return density
+    center, sd = _normal(parameter, belief)
+    inside = stats.norm.cdf(1.0, center, sd) - stats.norm.cdf(0.0, center, sd)
+    out: Array = stats.norm.pdf(u, center, sd) / inside
+    return out
+
+
+def _normal(parameter: Parameter, belief: Belief) -> tuple[float, float]:
+    assert not isinstance(belief, ChoiceBelief)  # noqa: S101  # told apart by both callers
+    low, center, high = (parameter.to_unit(x) for x in (belief.low, belief.center, belief.high))
+    return center, max((high - low) / _TO_SD, _NARROWEST)

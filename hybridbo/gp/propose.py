@@ -1,0 +1,123 @@
+"""One proposal of the Gaussian process: fit, weigh with beliefs, maximise over the mixed space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import numpy as np
+from gpytorch.settings import fast_computations
+
+from hybridbo.belief import Belief
+from hybridbo.errors import SpaceExhausted, SurrogateError
+from hybridbo.gp import acquire, prior
+from hybridbo.gp.surrogate import Observations, Surrogate, encode
+from hybridbo.gp.threads import one_thread
+from hybridbo.parameters import Array, Params
+from hybridbo.settings import GPSettings
+from hybridbo.space import Space
+
+__all__ = ["Guide", "Observations", "Suggestion", "propose"]
+
+_PIBO_BETA = 3.0  # Hvarfner et al. 2022 (piBO), section 5: beta = budget / 10, here for 30 trials
+_NEXT_DOOR = 0.005  # of the unit interval: a trial that close to a known one in every parameter tells nothing new
+_DRAWN = 256  # candidates drawn from the beliefs
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What steers a proposal beside the observations.
+
+    Attributes:
+        taken: ``Space.key`` of what must not be proposed.
+        beliefs: Beliefs, by parameter.
+        weight: Trust in them, from 0 to 1.
+    """
+
+    taken: AbstractSet[str]
+    beliefs: Mapping[str, Belief]
+    weight: float
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What the surrogate proposes.
+
+    Attributes:
+        params: The configuration.
+        loss_mean: Expected loss, in the units of the losses.
+        loss_sd: Its standard deviation.
+        notes: What went wrong on the way and what was done instead, one sentence each.
+    """
+
+    params: Params
+    loss_mean: float
+    loss_sd: float
+    notes: tuple[str, ...] = ()
+
+
+def propose(
+    space: Space, seen: Observations, guide: Guide, rng: np.random.Generator, settings: GPSettings
+) -> Suggestion:
+    """The configuration with the largest expected improvement, weighed by beliefs and feasibility.
+
+    The score is log EI(x) + log P(x succeeds) + weight * beta / n * log pi(x): piBO (Hvarfner et al. 2022, eq. 6), in
+    log space.
+
+    Args:
+        space: The space.
+        seen: At least one value.
+        guide: What not to propose, and beliefs.
+        rng: Draws starting points and candidates.
+        settings: Sizes.
+
+    Raises:
+        SurrogateError: The numbers broke down; fall back to a point without a model.
+        SpaceExhausted: Everything is taken.
+    """
+    try:
+        # exact algebra on one thread: repeatable to the last digit
+        with one_thread(), fast_computations(covar_root_decomposition=False, log_prob=False, solves=False):
+            return _propose(space, seen, guide, rng, settings)
+    except (ArithmeticError, RuntimeError, ValueError) as error:
+        # torch and linear_operator raise kinds of RuntimeError and ValueError for matrices they cannot factor
+        raise SurrogateError(f"the surrogate broke down ({type(error).__name__}: {error}).") from error
+
+
+def _propose(
+    space: Space, seen: Observations, guide: Guide, rng: np.random.Generator, settings: GPSettings
+) -> Suggestion:
+    surrogate = Surrogate.fit(space, seen, rng, settings.restarts)
+    exponent = guide.weight * _PIBO_BETA / len(seen.params) if guide.beliefs else 0.0
+
+    def score(u: Array) -> Array:
+        out = surrogate.score(u)
+        return out + exponent * prior.log_density(space, guide.beliefs, u) if exponent else out
+
+    best_first = acquire.maximise(
+        score,
+        space,
+        rng,
+        candidates=settings.candidates,
+        good=surrogate.leaders,
+        drawn=prior.sample(space, guide.beliefs, _DRAWN if exponent else 0, rng),
+    )
+    known = encode(space, [*seen.params, *seen.pending, *seen.failed])
+    params = _first_new(space, best_first, guide.taken, known)
+    mean, sd = surrogate.predict(encode(space, [params]))
+    return Suggestion(params, mean, sd, surrogate.notes)
+
+
+def _first_new(space: Space, best_first: Iterable[Params], taken: AbstractSet[str], known: Array) -> Params:
+    """The best configuration that is not taken, and not next door to a known one if there is another."""
+    near = None
+    for params in best_first:
+        if space.key(params) in taken:
+            continue
+        if np.abs(known - space.encode(params)).max(axis=1).min() >= _NEXT_DOOR:
+            return params
+        near = near or params
+    if near is None:
+        raise SpaceExhausted("every configuration has been proposed.", "Widen the space, or stop here.")
+    return near

@@ -1,0 +1,1 @@
+"""The language model's part, without the model: prompts out of values, values out of replies. No network."""

@@ -1,0 +1,83 @@
+"""Which source speaks next, and with how much trust. Pure: counts and figures in, a decision with its reason out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hybridbo.parameters import Array
+from hybridbo.settings import Settings
+from hybridbo.trial import History, Source
+
+_CONTRADICTED = 0.15  # a belief loses its weight when chance explains the contradiction with at most this probability
+_FEWEST_TO_TEST = 5
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who proposes the next trial, and why."""
+
+    source: Source
+    reason: str
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How much a belief still weighs, from 0 to 1, and why."""
+
+    weight: float
+    reason: str
+
+
+def next_source(history: History, settings: Settings, *, default_is_open: bool, has_llm: bool) -> Decision:
+    """Decide who proposes the next trial.
+
+    The order is: enqueued configurations; the default configuration (arm 0); the LLM's points and then Sobol points, up
+    to ``settings.seed_trials`` trials in all; then the Gaussian process. Trials that failed count as seeds: a search
+    whose first five trials crash learns more from modelling the crashes than from five more blind points.
+
+    Args:
+        history: What is known.
+        settings: How many seeds there are.
+        default_is_open: Whether the default configuration has not been a trial yet.
+        has_llm: Whether there is a language model to ask.
+    """
+    n, seeds = len(history), settings.seed_trials
+    if history.queued:
+        return Decision("user", "Enqueued by the user.")
+    if default_is_open:
+        return Decision("default", "The default configuration is evaluated first: every other one has to beat it.")
+    if n < seeds:
+        source: Source = "llm" if has_llm else "sobol"
+        return Decision(source, f"Seed trial {n + 1} of {seeds}.")
+    if not history.completed:
+        return Decision("sobol", f"None of {n} trials has a value yet, so there is nothing to model.")
+    return Decision("gp", f"The Gaussian process knows {len(history.completed)} values.")
+
+
+def trust(log_density: Array | Sequence[float], losses: Array | Sequence[float]) -> Trust:
+    """Test a belief against the results.
+
+    A belief that is right puts density where losses are small. Spearman's rank correlation of density and loss over the
+    completed trials is tested one-sided against "the belief says nothing": when denser is worse, and chance explains
+    that with a probability of at most 0.15, the belief loses all its weight. Otherwise it keeps its weight, which
+    the acquisition lets decay with the number of trials anyway (piBO, Hvarfner et al. 2022, eq. 6).
+
+    Args:
+        log_density: Log density of the belief at the completed trials, shape (n,).
+        losses: Their values, smaller is better, shape (n,).
+    """
+    density, loss = np.asarray(log_density, dtype=float), np.asarray(losses, dtype=float)
+    if len(loss) < _FEWEST_TO_TEST:
+        return Trust(1.0, f"{len(loss)} results are too few to test the belief.")
+    if np.ptp(density) == 0 or np.ptp(loss) == 0:
+        return Trust(1.0, "The results do not tell denser from thinner places.")
+    from scipy import stats  # takes half a second to import, and most asks do not come here
+
+    test = stats.spearmanr(density, loss, alternative="greater")
+    correlation, chance = float(test.statistic), float(test.pvalue)
+    if chance <= _CONTRADICTED:
+        return Trust(0.0, f"The results contradict the belief (rank correlation {correlation:+.2f}).")
+    return Trust(1.0, f"The results do not contradict the belief (rank correlation {correlation:+.2f}).")
