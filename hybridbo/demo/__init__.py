@@ -1,0 +1,1 @@
+"""``hybridbo demo``: a real search on real data, which needs scikit-learn (``pip install "hybridbo[demo]"``)."""

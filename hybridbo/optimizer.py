@@ -1,0 +1,360 @@
+"""The Optimizer: ask, tell, fail, best. The one stateful class, and the only place where the parts are joined."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import operator
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from typing import Any, Self
+
+from hybridbo import knowledge, loop, owner
+from hybridbo.asking import Asker
+from hybridbo.backends import get_backend
+from hybridbo.consult import Consultant, LLMUsage, without_secrets
+from hybridbo.engine import Engine
+from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, TrialNotFound
+from hybridbo.objective import Objective
+from hybridbo.opening import backend_name, checked_seed, new_record, objective_of, open_study
+from hybridbo.parameters import Params
+from hybridbo.ports import ChatBackend, Event, StudyRecord, TrialStore
+from hybridbo.settings import Settings
+from hybridbo.space import Space, SpaceLike
+from hybridbo.storage import open_store
+from hybridbo.trial import Outcome, Trial, TrialState
+
+
+class Optimizer:
+    """Finds good configurations of something expensive in few trials.
+
+    Args:
+        space: A Space, or a plain dict of parameters.
+        direction: ``"minimize"`` (the default) or ``"maximize"``.
+        objectives: Instead of ``direction``: ``{name: direction}`` for several objectives.
+        constraints: ``{name: "<= bound"}`` or ``">= bound"``: further outcomes that have to keep a bound.
+        task: What is tuned, on which data, by which metric: the language model's ground to stand on.
+        study: Name of the study within the store.
+        store: A path, ``":memory:"``, or a TrialStore. An existing study of that name is resumed.
+        llm: ``"auto"``, None, ``"openai:MODEL"``, ``"replay:FILE"``, or a ChatBackend.
+        seed: Seed of every proposal; None draws one for a new study and takes the stored one of an existing.
+        settings: Settings, or a dict of them.
+
+    Raises:
+        UserError: Of the kind that says what is wrong with the arguments, and the remedy.
+        StudyMismatch: The study exists with another space, direction or constraint.
+        StoreError: The store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        space: SpaceLike,
+        direction: str | None = None,
+        *,
+        objectives: Mapping[str, str] | None = None,
+        constraints: Mapping[str, str] | None = None,
+        task: str = "",
+        study: str = "default",
+        store: str | PathLike[str] | TrialStore = ":memory:",
+        llm: str | ChatBackend | None = "auto",
+        seed: int | None = None,
+        settings: Settings | dict[str, Any] | None = None,
+    ) -> None:
+        backend = get_backend(llm)
+        record = new_record(
+            space,
+            objective_of(direction, objectives, constraints),
+            study=study,
+            task=task,
+            llm=backend_name(backend),
+            seed=checked_seed(seed),
+            settings=settings,
+        )
+        opened = open_store(store)
+        try:
+            stored = open_study(opened, record)
+        except BaseException:
+            if opened is not store:
+                opened.close()
+            raise
+        # what was given here holds for this Optimizer; what was not is as the study has it
+        used = replace(
+            stored,
+            task=record.task or stored.task,
+            seed=stored.seed if seed is None else record.seed,
+            settings=stored.settings if settings is None else record.settings,
+        )
+        self._join(opened, used, backend)
+        if used.seed != stored.seed:
+            self.note("seed_changed", f"The study's seed is {stored.seed}; this Optimizer was given {used.seed}.")
+
+    @classmethod
+    def load(
+        cls,
+        store: str | PathLike[str] | TrialStore,
+        study: str = "default",
+        *,
+        llm: str | ChatBackend | None = "stored",
+        seed: int | None = None,
+    ) -> Self:
+        """Open an existing study without giving its space.
+
+        Args:
+            store: Where it is.
+            study: Its name.
+            llm: ``"stored"`` for the specification that the study was made with; else as for the class.
+            seed: None for the stored one.
+
+        Raises:
+            StudyNotFound: The store, or the study in it, does not exist.
+        """
+        opened = open_store(store, must_exist=True)
+        try:
+            stored = opened.get_study(study)
+            backend = get_backend(stored.llm if llm == "stored" else llm)
+            used = stored if seed is None else replace(stored, seed=checked_seed(seed) or 0)
+        except BaseException:
+            if opened is not store:
+                opened.close()
+            raise
+        self = cls.__new__(cls)
+        self._join(opened, used, backend)
+        return self
+
+    def _join(self, store: TrialStore, record: StudyRecord, backend: ChatBackend | None) -> None:
+        """Put the parts together."""
+        if not (log := logging.getLogger("hybridbo")).handlers:
+            log.addHandler(logging.NullHandler())  # silent until the user sets logging up; not done on import
+        self.store, self.study, self.task, self.seed = store, record.name, record.task, record.seed
+        self.space, self.objective = Space.from_json(record.space), Objective.from_json(record.objective)
+        self.settings = Settings.model_validate_json(record.settings)
+        self.llm = backend_name(backend)
+        consultant = None
+        if backend is not None:
+            consultant = Consultant(backend, store, record.name, self.space, self.settings.llm)
+        engine = Engine(self.space, self.objective, self.settings, self.task, backend is not None, self.seed)
+        self._asker = Asker(store, record.name, engine, consultant, self.seed)
+        self._asking = threading.RLock()
+        self._run_before = False
+
+    # Ask and tell ------------------------------------------------------------------------------------------------
+
+    def ask(self, *, detached: bool = False) -> Trial:
+        """The next trial to evaluate.
+
+        A RUNNING trial whose process has died is offered again first. Otherwise the trial depends on the seed, the
+        history and the LLM's stored replies alone.
+
+        Args:
+            detached: The trial outlives this process (the command line asks so): it is not offered again.
+
+        Raises:
+            SpaceExhausted: Every configuration of a finite space has been proposed.
+            StoreError: The store cannot be read or written.
+        """
+        holder = owner.DETACHED if detached else owner.current()
+        with self._asking:
+            return self._asker.next(holder)
+
+    def ask_batch(self, n: int) -> list[Trial]:
+        """``n`` different trials to evaluate at once; fewer where a finite space ends.
+
+        Raises:
+            SpaceExhausted: Not even one configuration is left.
+        """
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise InvalidSettings(f"n={n!r} is not a positive integer.", "Ask for 1 or more.")
+        trials: list[Trial] = []
+        for _ in range(n):
+            try:
+                trials.append(self.ask())
+            except SpaceExhausted:
+                if not trials:
+                    raise
+                break
+        return trials
+
+    def tell(self, trial: Trial | loop.OpenTrial | int, value: float | Mapping[str, float]) -> Trial:
+        """Store the value of a trial.
+
+        Telling the same again changes nothing.
+
+        Args:
+            trial: The trial, or its number.
+            value: A finite number, or a dict by name with several objectives or constraints.
+
+        Returns:
+            The trial as stored.
+
+        Raises:
+            InvalidValue: Not a finite number: call :meth:`fail`.
+            TrialNotFound: No such trial.
+            TellConflict: It ended before, and otherwise.
+        """
+        outcome = self.objective.outcome(value)
+        return self.store.finish_trial(self.study, _number(trial), outcome)
+
+    def fail(self, trial: Trial | loop.OpenTrial | int, reason: object = "") -> Trial:
+        """Store that a trial failed; the search learns to keep away from its like.
+
+        Args:
+            trial: The trial, or its number.
+            reason: What happened, in words.
+
+        Raises:
+            TrialNotFound: No such trial.
+            TellConflict: It ended before, and otherwise.
+        """
+        text = without_secrets(str(reason)) or "no reason given"
+        return self.store.finish_trial(self.study, _number(trial), Outcome(TrialState.FAILED, error=text))
+
+    def release(self, trial: Trial) -> None:
+        """Give a RUNNING trial back: whoever asks next is offered it again."""
+        self.store.take_over(self.study, trial.number, owner=owner.RELEASED, previous=trial.owner)
+
+    def enqueue(self, params: Mapping[str, Any]) -> bool:
+        """Have a configuration evaluated next, with origin ``"user"``.
+
+        Args:
+            params: A configuration; parameters left out get their default.
+
+        Returns:
+            False if it is queued already or has been a trial: a script that is started again enqueues nothing twice.
+
+        Raises:
+            InvalidParams: Naming every offending parameter.
+        """
+        complete = self.space.complete(params, knowledge.defaults(self.space))
+        return self.store.enqueue(self.study, complete, key=self.space.key(complete))
+
+    # Evaluating here ---------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def trial(self) -> Iterator[loop.OpenTrial]:
+        """Ask, evaluate in the ``with`` block, tell: ``with opt.trial() as t: t.value = train(**t.params)``.
+
+        An exception fails the trial and propagates; a value that is not finite fails it; Ctrl-C gives it back.
+        """
+        asked = self.ask()
+        handle = loop.OpenTrial(asked)
+        try:
+            yield handle
+            if handle.value is None and not self.trials[asked.number].state.is_finished:
+                raise InvalidState(f"trial {asked.number} was given no value.", "Set trial.value in the with block.")
+        except Exception as error:
+            self.fail(asked, loop.describe_error(error))
+            raise
+        except BaseException:
+            self.release(asked)
+            raise
+        if handle.value is not None:
+            loop.evaluate(self, asked, lambda _: handle.value)
+
+    def run(
+        self,
+        objective: Callable[[Params], Any],
+        n_trials: int | None = None,
+        timeout: float | None = None,
+        progress: bool | loop.Watcher = True,  # noqa: FBT001, FBT002  # docs: the public face names it so
+    ) -> Trial | None:
+        """Evaluate trials in this process.
+
+        Args:
+            objective: From params to a value; an exception, or a value that is not finite, fails the trial.
+            n_trials: How many. The first run of an Optimizer counts the trials that the study had when it was opened,
+                so a script that was killed and is started again does what is left; a further run adds ``n_trials``.
+            timeout: No trial is started after that many seconds.
+            progress: Show progress on standard error; or a watcher of your own.
+
+        Returns:
+            The best trial; None if there is none, or several objectives.
+
+        Raises:
+            InvalidSettings: Neither limit is given, or one is not positive.
+        """
+        loop.check_limits(n_trials, timeout)
+        before = self.n_started if self._run_before else 0
+        self._run_before = True
+        target = math.inf if n_trials is None else before + n_trials
+        with contextlib.ExitStack() as stack:
+            watcher = progress if not isinstance(progress, bool) else None
+            if progress is True:
+                from hybridbo.progress import Progress  # rich is for those who look
+
+                watcher = stack.enter_context(Progress(self.objective, None if n_trials is None else int(target)))
+            loop.run(self, objective, target, timeout, watcher)
+        return self.incumbent
+
+    # What is known -----------------------------------------------------------------------------------------------
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, by number."""
+        return self.store.get_trials(self.study)
+
+    @property
+    def n_started(self) -> int:
+        """How many trials there are that nobody has to be offered again."""
+        return sum(trial.state.is_finished or not owner.is_gone(trial.owner) for trial in self.trials)
+
+    @property
+    def best(self) -> Trial | None:
+        """The best COMPLETE trial that keeps the constraints; None if there is none yet.
+
+        Raises:
+            InvalidState: There are several objectives, so no single best.
+        """
+        if not self.objective.is_single:
+            raise InvalidState("a study with several objectives has no single best trial.", "Use opt.pareto_front.")
+        return self.incumbent
+
+    @property
+    def incumbent(self) -> Trial | None:
+        """The same as :attr:`best`, but None with several objectives."""
+        return self.objective.best(self.trials)
+
+    @property
+    def pareto_front(self) -> list[Trial]:
+        """The COMPLETE trials that keep the constraints and that no other one beats in every objective."""
+        return self.objective.pareto_front(self.trials)
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What befell the study: fall-backs, trials offered again, failures of the LLM."""
+        return self.store.get_events(self.study)
+
+    @property
+    def llm_usage(self) -> LLMUsage:
+        """Calls, tokens, cost, rejected and repaired parts of replies, over the whole study."""
+        return LLMUsage.of(self.store.get_calls(self.study), self.space)
+
+    def note(self, kind: str, message: str, trial_number: int | None = None) -> None:
+        """Record an event."""
+        self.store.record_event(self.study, Event(kind, message, trial_number))
+
+    def close(self) -> None:
+        """Release the store's file. The study stays as it is."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Optimizer(study={self.study!r}, store={self.store.location!r}, llm={self.llm!r})"
+
+
+def _number(trial: Trial | loop.OpenTrial | int) -> int:
+    if isinstance(trial, (Trial, loop.OpenTrial)):
+        return trial.number
+    try:
+        if not isinstance(trial, bool) and (number := operator.index(trial)) >= 0:
+            return number
+    except TypeError:
+        pass
+    raise TrialNotFound(f"{trial!r} is neither a Trial nor a trial number.", "Give what ask() returned.")

@@ -1,0 +1,266 @@
+"""Studies as text: plain data for JSON, CSV, and tables for a person. Pure, but for what is printed on a console."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from hybridbo.objective import Objective
+from hybridbo.parameters import Choice
+from hybridbo.ports import Event, StudyRecord
+from hybridbo.progress import Usage, is_terminal, number, one_line, outcome_text
+from hybridbo.settings import Settings
+from hybridbo.space import Space
+from hybridbo.trial import Trial, TrialState
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class FullUsage(Usage, Protocol):
+    """All that is counted of a language model."""
+
+    @property
+    def failures(self) -> int:
+        """Requests and replays without a reply."""
+        ...
+
+    @property
+    def rejected(self) -> int:
+        """Parts of replies that were not used."""
+        ...
+
+    @property
+    def repaired(self) -> int:
+        """Parts of replies that were mended."""
+        ...
+
+
+class Study(Protocol):
+    """What is told of a study; an Optimizer has it all."""
+
+    study: str
+    task: str
+    space: Space
+    objective: Objective
+    seed: int
+    settings: Settings
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, by number."""
+        ...
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """All events, oldest first."""
+        ...
+
+    @property
+    def llm_usage(self) -> FullUsage:
+        """What the language model was asked."""
+        ...
+
+
+# Plain data ------------------------------------------------------------------------------------------------------
+
+
+def trial_data(trial: Trial) -> dict[str, Any]:
+    """A trial as JSON data."""
+    return {**_facts(trial), "params": dict(trial.params), "value": trial.value, "values": dict(trial.values)}
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """An event as JSON data."""
+    at = event.at.isoformat() if event.at else None
+    return {"at": at, "kind": event.kind, "trial": event.trial_number, "message": event.message}
+
+
+def usage_data(usage: FullUsage) -> dict[str, Any]:
+    """What the language model was asked and what it cost, as JSON data."""
+    names = ("calls", "failures", "replayed", "prompt_tokens", "completion_tokens", "cost", "rejected", "repaired")
+    return {name: getattr(usage, name) for name in names}
+
+
+def study_data(study: Study, llm: str) -> dict[str, Any]:
+    """A whole study as JSON data; ``llm`` is the specification of its language model."""
+    return {
+        "study": study.study,
+        "task": study.task,
+        "space": study.space.to_dict(),
+        "objective": json.loads(study.objective.to_json()),
+        "seed": study.seed,
+        "llm": llm,
+        "settings": study.settings.model_dump(mode="json"),
+        "trials": [trial_data(trial) for trial in study.trials],
+        "events": [event_data(event) for event in study.events],
+        "llm_usage": usage_data(study.llm_usage),
+    }
+
+
+STUDY_COLUMNS = ("study", "trials", "complete", "failed", "running", "best", "objective", "llm", "created")
+
+
+def study_row(record: StudyRecord, trials: Sequence[Trial]) -> dict[str, Any]:
+    """A study in one row, under :data:`STUDY_COLUMNS`."""
+    objective = Objective.from_json(record.objective)
+    best = objective.best(trials)
+    states = [trial.state for trial in trials]
+    facts = (
+        record.name, len(trials), states.count(TrialState.COMPLETE), states.count(TrialState.FAILED),
+        states.count(TrialState.RUNNING), best.value if best else None,
+        ", ".join(f"{way} {name}" for name, way in objective.directions), record.llm,
+        record.created_at.isoformat(timespec="seconds") if record.created_at else None,
+    )  # fmt: skip
+    return dict(zip(STUDY_COLUMNS, facts, strict=True))
+
+
+def trials_csv(trials: Sequence[Trial], objective: Objective, parameters: Sequence[str]) -> str:
+    """Trials as CSV: one row each, one column per fact, value and parameter.
+
+    Args:
+        trials: The rows.
+        objective: Names the values. One that is also the name of a fact becomes ``values.NAME``.
+        parameters: Names of the parameters. One that is also the name of another column becomes ``params.NAME``.
+
+    Returns:
+        The text. A cell is empty where there is nothing: an inactive parameter, a value of a failed trial.
+    """
+    facts = list(_FACTS)
+    values = _columns(objective.names, "values", taken=facts)
+    params = _columns(parameters, "params", taken=[*facts, *values])
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*facts, *values, *params])
+    for trial in trials:
+        cells: list[Any] = list(_facts(trial).values())
+        cells += [trial.values.get(name) for name in objective.names]
+        cells += [_cell(trial.params, name) for name in parameters]
+        writer.writerow(cells)
+    return out.getvalue()
+
+
+_FACTS = (
+    "number", "state", "source", "reason", "predicted_mean", "predicted_sd", "error", "started_at", "finished_at",
+    "duration_s",
+)  # fmt: skip
+
+
+def _facts(trial: Trial) -> dict[str, Any]:
+    origin = trial.origin
+    values = (
+        trial.number, str(trial.state), origin.source, origin.reason, origin.predicted_mean, origin.predicted_sd,
+        trial.error, trial.started_at.isoformat(), trial.finished_at.isoformat() if trial.finished_at else None,
+        trial.duration_s,
+    )  # fmt: skip
+    return dict(zip(_FACTS, values, strict=True))
+
+
+def _columns(names: Sequence[str], prefix: str, taken: Sequence[str]) -> list[str]:
+    columns: list[str] = []
+    for name in names:
+        column = name
+        while column in taken or column in columns or (column != name and column in names):
+            column = f"{prefix}.{column}"
+        columns.append(column)
+    return columns
+
+
+def _cell(params: Mapping[str, Choice], name: str) -> Choice:
+    # csv writes None as nothing, which is how an inactive parameter looks
+    return "None" if name in params and params[name] is None else params.get(name)
+
+
+# For a person ----------------------------------------------------------------------------------------------------
+
+
+def trial_rows(trials: Sequence[Trial], objective: Objective) -> list[list[str]]:
+    """One row per trial: number, source, state or value, parameters, reason."""
+    rows = []
+    for trial in trials:
+        outcome = "RUNNING" if trial.state is TrialState.RUNNING else outcome_text(objective, trial)
+        rows.append([str(trial.number), trial.origin.source, outcome, params_text(trial.params), trial.origin.reason])
+    return rows
+
+
+def params_text(params: Mapping[str, Choice]) -> str:
+    """A configuration in one line."""
+    return " ".join(f"{name}={_short(value)}" for name, value in params.items())
+
+
+def event_rows(events: Sequence[Event]) -> list[list[str]]:
+    """One row per event: time, kind, trial, message."""
+    return [
+        [
+            event.at.isoformat(timespec="seconds") if event.at else "-",
+            event.kind,
+            "-" if event.trial_number is None else str(event.trial_number),
+            event.message,
+        ]
+        for event in events
+    ]
+
+
+def usage_rows(llm: str, usage: FullUsage) -> list[list[str]]:
+    """What was asked of which language model, and what it cost."""
+    rows = [["model", llm], ["calls", f"{usage.calls}; {usage.failures} failed, {usage.replayed} replayed"]]
+    if usage.calls:
+        rows.append(["tokens", f"{usage.prompt_tokens:,} sent, {usage.completion_tokens:,} received"])
+        rows.append(["cost", "unknown" if usage.cost is None else number(usage.cost)])
+    elif usage.replayed:
+        rows.append(["cost", "none: a recording was replayed"])
+    if usage.calls or usage.replayed:
+        rows.append(["parts of replies", f"{usage.rejected} rejected, {usage.repaired} repaired"])
+    return rows
+
+
+def show_study(console: Console, study: Study, llm: str) -> None:
+    """Print the trials, the events and the use of the language model ``llm`` of a study."""
+    title = f"Study {study.study}: {study.task or 'no task given'}"
+    columns = ["trial", "source", "outcome", "configuration", "reason"]
+    show_table(console, title, columns, trial_rows(study.trials, study.objective))
+    if study.events:
+        show_table(console, "Events", ["at", "kind", "trial", "message"], event_rows(study.events))
+    show_table(console, "Language model", ["", ""], usage_rows(llm, study.llm_usage))
+
+
+def show_table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: drawn on a terminal; elsewhere in plain columns as wide as their text, nothing cut.
+
+    Args:
+        console: Where to print; see :func:`console_of`.
+        title: Stands above it.
+        columns: Heads of the columns.
+        rows: Cells; any text.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = console.is_terminal
+    table = Table(box=box.SIMPLE_HEAD if drawn else None, pad_edge=drawn, show_header=any(columns))
+    for column in columns:
+        table.add_column(Text(column, style="bold"), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(one_line(cell, longest=1000)) for cell in row))
+    console.print(Text(one_line(title, longest=1000), style="bold"))
+    console.print(table)
+    console.print()
+
+
+def console_of(stream: TextIO) -> Console:
+    """A rich console on ``stream``; where that is no terminal, one without colours and without an edge."""
+    from rich.console import Console
+
+    if is_terminal(stream):
+        return Console(file=stream, highlight=False)
+    return Console(file=stream, highlight=False, force_terminal=False, no_color=True, width=100_000)
+
+
+def _short(value: Choice) -> str:
+    if isinstance(value, float):
+        return number(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) and not value.isidentifier() else str(value)
