@@ -1,0 +1,37 @@
+"""Each example runs from anywhere, keeps its promise and prints what it shows."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.checkout
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHOWN = {
+    "ask_tell.py": "best of 8 trials",
+    "own_backend.py": "1 call to example:one-answer, 490 tokens",
+    "resume.py": "resumed; 8 trials, the same as without the kill",
+}
+
+
+def run(file, folder):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "HYBRIDBO_"))}
+    return subprocess.run(
+        [sys.executable, str(file)], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("name", sorted(SHOWN))
+def test_an_example_runs_and_keeps_its_promise(name, tmp_path):
+    done = run(EXAMPLES / name, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert SHOWN[name] in done.stdout
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []  # nothing is left lying about
+
+
+def test_every_example_is_run_here():
+    assert {file.name for file in EXAMPLES.glob("*.py")} == set(SHOWN)

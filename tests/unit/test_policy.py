@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridbo.policy import next_source, trust
+from hybridbo.settings import Settings
+from hybridbo.trial import History, Origin, Trial, TrialState
+
+
+def history(completed=0, failed=0, running=0, queued=()):
+    states = [TrialState.COMPLETE] * completed + [TrialState.FAILED] * failed + [TrialState.RUNNING] * running
+    return History.of(
+        [
+            Trial(i, {}, state, Origin("sobol", "."), None, values={"value": 1.0} if state == "COMPLETE" else {})
+            for i, state in enumerate(states)
+        ],
+        queued,
+    )
+
+
+@pytest.mark.parametrize(
+    ("past", "default_is_open", "has_llm", "source"),
+    [
+        (history(queued=[{}]), True, True, "user"),
+        (history(9, queued=[{}]), False, True, "user"),
+        (history(), True, True, "default"),
+        (history(7), True, False, "default"),
+        (history(1), False, True, "llm"),
+        (history(1), False, False, "sobol"),
+        (history(2, 1, 1), False, True, "llm"),
+        (history(3, 1, 1), False, True, "gp"),
+        (history(5), False, False, "gp"),
+        (history(0, 5), False, True, "sobol"),
+        (history(0, 4, 3), False, False, "sobol"),
+    ],
+)
+def test_the_order_of_the_sources(past, default_is_open, has_llm, source):
+    decision = next_source(past, Settings(), default_is_open=default_is_open, has_llm=has_llm)
+    assert decision.source == source
+    assert decision.reason.endswith(".")
+
+
+def test_the_number_of_seeds_is_a_setting():
+    few, many = Settings(seed_trials=2), Settings(seed_trials=9)
+    assert next_source(history(2), few, default_is_open=False, has_llm=False).source == "gp"
+    assert next_source(history(8), many, default_is_open=False, has_llm=False).source == "sobol"
+
+
+def test_a_belief_that_the_results_contradict_loses_its_weight():
+    found = trust([3, 2, 1, 0, -1, -2], [6, 5, 4, 3, 2, 1])  # denser is worse
+    assert found.weight == 0
+    assert "contradict the belief (rank correlation +1.00)" in found.reason
+
+
+def test_a_belief_that_the_results_bear_out_keeps_its_weight():
+    found = trust([3, 2, 1, 0, -1, -2], [1, 2, 3, 4, 5, 6])
+    assert found.weight == 1
+    assert "do not contradict" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("density", "losses"),
+    [([], []), ([1, 2], [2, 1]), ([1, 2, 3, 4], [4, 3, 2, 1]), ([0] * 9, range(9)), (range(9), [1] * 9)],
+)
+def test_results_that_say_nothing_leave_the_belief_alone(density, losses):
+    assert trust(list(density), list(losses)).weight == 1
+
+
+@given(st.lists(st.tuples(st.floats(-1e300, 1e300), st.floats(allow_nan=False, allow_infinity=False)), max_size=30))
+def test_any_finite_results_give_a_weight_and_a_reason(rows):
+    found = trust(np.array([r[0] for r in rows]), np.array([r[1] for r in rows]))
+    assert 0 <= found.weight <= 1
+    assert found.reason.endswith(".")

@@ -1,0 +1,66 @@
+import pickle
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridbo.errors import InvalidSettings
+from hybridbo.settings import GPSettings, LLMSettings, Settings
+
+generated = st.builds(
+    Settings,
+    seed_trials=st.integers(1, 100),
+    budget=st.none() | st.integers(1, 1000),
+    llm=st.builds(
+        LLMSettings,
+        points=st.integers(1, 50),
+        timeout_s=st.floats(0.001, 1e6),
+        temperature=st.none() | st.floats(0, 2),
+    ),
+    gp=st.builds(GPSettings, candidates=st.integers(16, 10**6)),
+)
+
+
+@given(generated)
+def test_settings_are_values(settings):
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+    assert Settings.of(settings.model_dump()) == settings
+    assert pickle.loads(pickle.dumps(settings)) == settings
+    assert hash(settings) == hash(settings.model_copy())
+    assert Settings.of(settings) is settings
+
+
+def test_defaults():
+    assert Settings.of(None) == Settings.of({}) == Settings()
+    assert Settings().seed_trials == 5
+    assert Settings().llm.timeout_s == 60
+    assert Settings().llm.retries == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"seeds": 3}, "settings.seeds=3: "),
+        ({"llm": {"points": 3, "modell": "x"}}, "settings.llm.modell='x': "),
+        ({"seed_trials": 0}, "settings.seed_trials=0: "),
+        ({"llm": {"points": 51}}, "settings.llm.points=51: "),
+        ({"llm": {"timeout_s": 0}}, "settings.llm.timeout_s=0: "),
+        ({"llm": {"timeout_s": float("nan")}}, "settings.llm.timeout_s=nan: "),
+        ({"llm": {"timeout_s": float("inf")}}, "settings.llm.timeout_s=inf: "),
+        ({"llm": {"temperature": 3}}, "settings.llm.temperature=3: "),
+        ({"gp": {"candidates": "many"}}, "settings.gp.candidates='many': "),
+        (5, "settings=5: "),
+        ("", "settings='': "),
+    ],
+)
+def test_what_is_unknown_or_out_of_range_is_named(given, problem):
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.of(given)
+    assert problem in caught.value.message
+    assert caught.value.hint
+
+
+def test_settings_are_frozen():
+    with pytest.raises(pydantic.ValidationError):
+        Settings().seed_trials = 3
