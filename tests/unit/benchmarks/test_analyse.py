@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from benchmarks import analyse, plots, report
+from benchmarks import analyse, plots, report, targets
 
 
 def row(method, values, problem="suite/one", seed=0, **more):
@@ -24,9 +24,10 @@ def test_regret_of_a_maximised_problem():
 
 
 def test_a_better_value_in_the_rows_becomes_the_best():
-    table = analyse.tabulate([row("a", [-10.0]), row("b", [0.0])])
+    table = analyse.tabulate([row("a", [-10.0]), row("b", [0.0]), row("c", [99.0])])
     assert analyse.mean_regret(table, "a", 1) == 0.0
     assert analyse.mean_regret(table, "b", 1) == 0.5
+    assert analyse.mean_regret(table, "c", 1) == 1.0
 
 
 def test_a_search_that_broke_down_stays_where_it_was():
@@ -78,10 +79,10 @@ def test_memorised_problems_are_apart_and_models_are_kept_out_of_the_whole():
     problems = ("suite/one", "known/one")
     rows = [row(m, [v], p, memorised=p == "known/one") for m, v in values.items() for p in problems]
     text = report.markdown(rows, "hybridbo")
-    parts = {part.split("(")[0]: part for part in text.split("## ")[1:]}
+    parts = {part.split("(")[0].splitlines()[0]: part for part in text.split("## ")[1:]}
     assert [title.split(":")[0].strip() for title in parts] == [
         "suite", "known", "all problems, methods without a language model",
-        "all problems that are not memorised, all methods",
+        "all problems that are not memorised, all methods", "figures to reach",
     ]  # fmt: skip
     together = list(parts.values())[2]
     assert "hybridbo-llm" not in together
@@ -94,3 +95,14 @@ def test_plots_are_drawn_as_png_and_svg(tmp_path):
     files = plots.save(rows, tmp_path)
     assert sorted(file.suffix for file in files) == [".png", ".svg"]
     assert all(file.stat().st_size > 1000 for file in files)
+
+
+def test_figures_to_reach_are_checked_where_the_rows_allow():
+    ours = [row("hybridbo", [v] * 30, "hpobench/x", s) for s, v in enumerate((0.1, 0.2, 0.15, 0.12, 0.1, 0.13))]
+    worse = [row("optuna-gp", [v] * 30, "hpobench/x", s) for s, v in enumerate((0.5, 0.6, 0.4, 0.7, 0.55, 0.45))]
+    misled = [row("hybridbo-adversarial", [0.9] * 30, "hpobench/x", s) for s in range(6)]
+    found = {f"{t.what} {t.goal}": t.reached for t in targets.check([*ours, *worse, *misled])}
+    assert found["HPOBench, hybridbo, regret@30 <= 0.016"]
+    assert found["all problems, hybridbo@30 beats optuna-gp, p < .05"]
+    assert not found["hpobench, hybridbo-adversarial, regret@30 at most +10 %"]
+    assert "**no**" in targets.markdown([*ours, *misled])

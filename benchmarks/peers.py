@@ -1,0 +1,91 @@
+"""Optuna's samplers with their default settings, over the same space.
+
+Ordered choices are given to Optuna as integers (the index), since it has no ordered categorical.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import optuna
+
+from benchmarks.problem import Problem
+from hybridbo.parameters import Categorical, Choice, Float, Int, Parameter, Params
+from hybridbo.space import Space
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+class Optuna:
+    """A study of Optuna.
+
+    Args:
+        sampler: ``"tpe"`` or ``"gp"``.
+        problem: What is optimised.
+        seed: Of the sampler.
+        given: Configurations that are evaluated first.
+    """
+
+    def __init__(self, sampler: str, problem: Problem, seed: int, given: list[Params]) -> None:
+        make: Any = {"tpe": optuna.samplers.TPESampler, "gp": optuna.samplers.GPSampler}[sampler]
+        create: Any = optuna.create_study
+        self._space, self._sampler = problem.space, sampler
+        self._order = _parents_first(problem.space)
+        self._study = create(direction=problem.direction, sampler=make(seed=seed))
+        for params in given:
+            self._study.enqueue_trial({name: _to_optuna(self._space[name], params[name]) for name in params})
+        self._given = len(given)
+        self._trial: Any = None
+
+    def add(self, params: Params, value: float) -> None:
+        """Take in a trial that was made elsewhere."""
+        self._study.enqueue_trial({name: _to_optuna(self._space[name], params[name]) for name in params})
+        self.ask()
+        self.tell(value)
+
+    def ask(self) -> tuple[Params, str]:
+        """See Method."""
+        self._trial = self._study.ask()
+        params: Params = {}
+        for name in self._order:
+            if self._space.is_active(name, params):
+                params[name] = _suggest(self._trial, name, self._space[name])
+        return self._space.round(params), "given" if self._trial.number < self._given else self._sampler
+
+    def tell(self, value: float) -> None:
+        """See Method."""
+        self._study.tell(self._trial, value)
+
+    def fail(self, reason: str) -> None:  # noqa: ARG002  # Optuna keeps no reason
+        """See Method."""
+        self._study.tell(self._trial, state=optuna.trial.TrialState.FAIL)
+
+
+def _parents_first(space: Space) -> list[str]:
+    order: list[str] = []
+    while len(order) < len(space):
+        order += [n for n, p in space.items() if n not in order and all(parent in order for parent in p.when or {})]
+    return order
+
+
+def _suggest(trial: Any, name: str, parameter: Parameter) -> Choice:
+    if isinstance(parameter, Categorical):
+        if parameter.ordered:
+            index: int = trial.suggest_int(name, 0, len(parameter.choices) - 1)
+            return parameter.choices[index]
+        value: Choice = trial.suggest_categorical(name, list(parameter.choices))
+        return value
+    suggest = trial.suggest_int if isinstance(parameter, Int) else trial.suggest_float
+    step = None if parameter.log or (isinstance(parameter, Float) and parameter.step is None) else parameter.step
+    options = {"log": True} if parameter.log else ({"step": step} if step is not None else {})
+    number: float = suggest(name, parameter.low, parameter.high, **options)
+    rounded: Choice = parameter.round(number)
+    return rounded
+
+
+def _to_optuna(parameter: Parameter, value: Choice) -> Any:
+    if isinstance(parameter, Categorical) and parameter.ordered:
+        return parameter.choices.index(value)
+    return value
