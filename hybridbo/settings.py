@@ -59,5 +59,7 @@ class Settings(_Settings):
         try:
             return cls.model_validate({} if given is None else given)
         except ValidationError as error:
-            rows = [f"{'.'.join(map(str, ('settings', *e['loc'])))}={shown(e['input'])}: {e['msg']}" for e in error.errors()]
+            rows = [
+                f"{'.'.join(map(str, ('settings', *e['loc'])))}={shown(e['input'])}: {e['msg']}" for e in error.errors()
+            ]
             raise InvalidSettings("; ".join(rows) + ".", "See hybridbo.settings for what there is.") from None

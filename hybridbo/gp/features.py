@@ -11,7 +11,6 @@ from scipy import stats
 from hybridbo.parameters import Array, Categorical
 from hybridbo.space import Space
 
-
 _HALF_NORMAL_MEDIAN = 0.6745
 
 
@@ -65,13 +64,14 @@ def targets(losses: Array) -> Array:
     """
     n = len(losses)
     scores: Array = -stats.norm.ppf((stats.rankdata(losses) - 0.5) / n)
-    half = losses / 2.0  # the difference of 1e308 and -1e308 has no double
-    better = half < np.median(half)
+    small = losses / 16.0  # the difference of 1e308 and -1e308 has no double
+    better = small < np.median(small)
     if better.any():
-        above = np.median(half) - half[better]
+        above = np.median(small) - small[better]
         unit = np.median(above) / _HALF_NORMAL_MEDIAN
         # divided only where the quotient stays below its bound: 1e300 / 1e-300 has no double either
         bound = 1.0 + 2.0 * scores[better]
+        scores = np.minimum(scores, 0.0)  # ties with the median, of which there may be many
         scores[better] = bound * np.minimum(above / bound, unit) / unit
     spread = scores.std()
     return (scores - scores.mean()) / spread if spread > 0 else np.zeros(n)
@@ -80,7 +80,9 @@ def targets(losses: Array) -> Array:
 def to_loss(target: float, known_targets: Array, losses: Array) -> float:
     """The loss that a target stands for, by interpolation between the known ones; constant beyond them."""
     order = np.argsort(known_targets, kind="stable")
-    return float(np.interp(target, known_targets[order], losses[order]))
+    shift = max(0, int(np.frexp(np.abs(losses).max())[1]) - 1000)  # slopes between values near 1e308 have no double
+    small = np.ldexp(losses[order], -shift)
+    return float(np.ldexp(np.interp(target, known_targets[order], small), shift))
 
 
 def _width(space: Space, name: str) -> int:

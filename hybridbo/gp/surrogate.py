@@ -70,10 +70,11 @@ class Surrogate:
         known = x[feasible] if feasible.any() else x
         incumbent = float(_posterior(process, known)[0].max())  # of the mean, not of the noisy values
         if seen.pending:
-            # a pending trial is believed to give what is predicted: no improvement is left to expect next to it
+            # a pending trial is believed to give what is predicted: little improvement is left to expect next to it
             columns = features.columns(encode(space, seen.pending))
-            x_all, y_all = np.concatenate([x, columns]), np.concatenate([y, _posterior(process, columns)[0]])
-            process = model.build(x_all, y_all, features.groups, theta)
+            believed = _posterior(process, columns)[0]
+            process = model.build(np.concatenate([x, columns]), np.concatenate([y, believed]), features.groups, theta)
+            incumbent = max(incumbent, float(believed.max()))
         bad = np.concatenate([x[~feasible], features.columns(encode(space, seen.failed))])
         log_p = feasibility.log_probability(x[feasible], bad, features.groups, rng) if len(bad) else None
         leaders = u[first][np.argsort(-y, kind="stable")[:5]]

@@ -7,18 +7,19 @@ that the same seed and history would not give the same trial everywhere. See doc
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import lru_cache
 
 from threadpoolctl import ThreadpoolController
 
 
 def one_thread() -> AbstractContextManager[object]:
     """Within this context BLAS and OpenMP use one thread; the limits found before are restored at its end."""
-    return _controller().limit(limits=1)
+    return _controller(len(sys.modules)).limit(limits=1)
 
 
-@cache
-def _controller() -> ThreadpoolController:
-    # looking for the libraries takes 10 ms, and has to come after torch and scipy have loaded theirs
+@lru_cache(maxsize=1)
+def _controller(modules: int) -> ThreadpoolController:  # noqa: ARG001  # the key alone
+    # looking for the libraries takes 10 ms, and has to be done again when an import may have loaded another one
     return ThreadpoolController()

@@ -251,7 +251,9 @@ def test_differences_are_listed_by_parameter(space):
     assert space.differences(other) == [
         "parameter 'new' is new",
         "parameter 'nesterov' is missing",
-        'parameter \'lr\' was {"type": "float", "low": 1e-05, "high": 0.1, "log": true, "default": 0.001}, '
-        'now {"type": "float", "low": 0.0001, "high": 0.1, "log": true, "default": 0.001}',
+        (
+            'parameter \'lr\' was {"type": "float", "low": 1e-05, "high": 0.1, "log": true, "default": 0.001}, '
+            'now {"type": "float", "low": 0.0001, "high": 0.1, "log": true, "default": 0.001}'
+        ),
     ]
     assert space.differences(Space(dict(reversed(list(space.items()))))) == []

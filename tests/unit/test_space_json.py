@@ -54,7 +54,9 @@ def test_a_lone_condition_value_means_a_list_of_it():
 
 
 def test_integers_may_come_as_floats_and_no_step_as_null():
-    assert Space.from_json('{"n": {"type": "int", "low": 1.0, "high": 1e3, "step": null}}') == Space({"n": Int(1, 1000)})
+    assert Space.from_json('{"n": {"type": "int", "low": 1.0, "high": 1e3, "step": null}}') == Space(
+        {"n": Int(1, 1000)}
+    )
     assert Space.from_json('{"x": {"type": "float", "low": 0, "high": 1, "step": null}}') == Space({"x": Float(0, 1)})
 
 

@@ -11,7 +11,9 @@ def test_numbers(value):
     assert is_number(value)
 
 
-@pytest.mark.parametrize("value", [True, np.bool_(True), math.nan, math.inf, 10**400, "1", None, [1], 1j, np.array([1])])
+@pytest.mark.parametrize(
+    "value", [True, np.bool_(True), math.nan, math.inf, 10**400, "1", None, [1], 1j, np.array([1])]
+)
 def test_no_numbers(value):
     assert not is_number(value)
 
@@ -49,6 +51,10 @@ def test_shown_is_one_short_line_whatever_the_value():
 
 
 def test_conditions_are_normalised():
-    assert normal_condition({"a": "sgd", "b": [1, np.int64(2)], "c": None}) == {"a": ("sgd",), "b": (1, 2), "c": (None,)}
+    assert normal_condition({"a": "sgd", "b": [1, np.int64(2)], "c": None}) == {
+        "a": ("sgd",),
+        "b": (1, 2),
+        "c": (None,),
+    }
     assert normal_condition({}) is None
     assert normal_condition(["a"]) == ["a"]  # left for the space to refuse

@@ -334,7 +334,23 @@ def test_a_models_words_become_one_printable_line():
 def malformed():
     yield from (TEXT[:i] for i in range(1, len(TEXT), 3))
     yield from (TEXT[:i] + TEXT[i + 1 :] for i in range(0, len(TEXT), 5))
-    for junk in ("\x00", "\ud800", "NaN", "1e400", "}", "]", '"', ",", "//x\n", "null", "{", "\\u00", "é", "１", "\u2028"):
+    for junk in (
+        "\x00",
+        "\ud800",
+        "NaN",
+        "1e400",
+        "}",
+        "]",
+        '"',
+        ",",
+        "//x\n",
+        "null",
+        "{",
+        "\\u00",
+        "é",
+        "１",
+        "\u2028",
+    ):
         yield from (TEXT[:i] + junk + TEXT[i:] for i in (0, 1, 12, 21, 40, 77, 160, len(TEXT) - 1, len(TEXT)))
     yield from (
         "<!DOCTYPE html><html><body>502 Bad Gateway</body></html>",
@@ -383,8 +399,10 @@ def test_any_text_does_no_harm(text):
 
 anything = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8) | st.sampled_from(["adam", 0.001, 2]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from([*SPACE, *REPLY, "center", "low", "high", "adam", "x"]), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from([*SPACE, *REPLY, "center", "low", "high", "adam", "x"]), inner, max_size=5)
+    ),
     max_leaves=20,
 )
 

@@ -1,0 +1,80 @@
+import itertools
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import spaces
+
+from hybridbo.gp.acquire import maximise
+from hybridbo.space import Categorical, Float, Int, Space
+
+
+def best_first(score, space, seed=0, candidates=64, good=None):
+    none = np.empty((0, len(space)))
+    rng = np.random.default_rng(seed)
+    return maximise(score, space, rng, candidates=candidates, good=none if good is None else good, drawn=none)
+
+
+MIXED = Space(
+    {
+        "x": Float(0, 1),
+        "kind": Categorical(["a", "b", "c"]),
+        "n": Int(0, 100, when={"kind": ["c"]}),
+        "y": Float(1e-3, 1, log=True, when={"kind": ["c"]}),
+    }
+)
+
+
+def peak(u):
+    """Largest at x=0.3, kind=c, n=80, y=0.1, which is a long way from anywhere."""
+    best = MIXED.encode({"x": 0.3, "kind": "c", "n": 80, "y": 0.1})
+    return -np.abs(u - best).sum(axis=1)
+
+
+def test_the_maximum_of_a_mixed_conditional_space_is_found():
+    for seed in range(3):
+        params = next(best_first(peak, MIXED, seed))
+        assert params["kind"] == "c"
+        assert abs(params["x"] - 0.3) < 0.03
+        assert abs(params["n"] - 80) <= 3
+        assert abs(MIXED["y"].to_unit(params["y"]) - 2 / 3) < 0.03
+
+
+def test_a_small_space_is_scored_whole():
+    space = Space({"a": Int(0, 30), "b": Int(0, 30, when={"a": [3]})})
+    wanted = {"a": 3, "b": 17}
+
+    def needle(u):
+        return (np.abs(u - space.encode(wanted)) < 1e-9).all(axis=1).astype(float)
+
+    found = list(best_first(needle, space))
+    assert found[0] == wanted
+    assert len(found) == len({space.key(p) for p in found}) == space.size == 61
+
+
+def test_it_looks_around_good_points():
+    space = Space({f"x{i}": Float(0, 1) for i in range(12)})
+    best = np.full(12, 0.9)
+
+    def sharp(u):
+        return -np.abs(u - best).max(axis=1)
+
+    near = next(best_first(sharp, space, candidates=16, good=best[None] - 0.01))
+    far = next(best_first(sharp, space, candidates=16))
+    assert sharp(space.encode(near)[None]) > sharp(space.encode(far)[None])
+
+
+@settings(max_examples=25)
+@given(spaces(max_size=4), st.integers(0, 2**32))
+def test_what_comes_out_is_valid_best_first_and_comes_once(space, seed):
+    direction = np.random.default_rng(seed).normal(size=len(space))
+    found = list(itertools.islice(best_first(lambda u: u @ direction, space, seed, candidates=16), 40))
+    assert found
+    assert len({space.key(params) for params in found}) == len(found)
+    assert all(space.validate(params) == params for params in found)
+    scores = [space.encode(params) @ direction for params in found]
+    assert all(a >= b - 1e-4 * np.abs(direction).sum() for a, b in itertools.pairwise(scores))
+
+
+def test_it_is_repeatable():
+    assert next(best_first(peak, MIXED, 5)) == next(best_first(peak, MIXED, 5))
