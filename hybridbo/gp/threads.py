@@ -8,15 +8,26 @@ that the same seed and history would not give the same trial everywhere. See doc
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
+import torch
 from threadpoolctl import ThreadpoolController
 
 
-def one_thread() -> AbstractContextManager[object]:
-    """Within this context BLAS and OpenMP use one thread; the limits found before are restored at its end."""
-    return _controller(len(sys.modules)).limit(limits=1)
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within this context BLAS, OpenMP and torch use one thread; the limits found before are restored at its end."""
+    before = torch.get_num_threads()
+    with _controller(len(sys.modules)).limit(limits=1):
+        # threadpoolctl does not see the MKL inside torch, which computes exp and log on threads of its own once
+        # anybody in the process has called torch.set_num_threads
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 @lru_cache(maxsize=1)

@@ -90,3 +90,15 @@ def test_beliefs_are_cut_to_the_users_range():
 
 def test_a_declared_default_outside_the_usual_range_is_no_belief():
     assert knowledge.beliefs(Space({"lr": Float(1e-5, 1.0, log=True, default=0.5)})) == {}
+
+
+def test_ordered_numbers_take_the_nearest_and_weigh_the_usual_range():
+    space = Space({"init_lr": Categorical([5e-4, 1.1e-3, 5e-3, 0.05, 0.1], ordered=True)})
+    assert knowledge.defaults(space) == {"init_lr": 1.1e-3}
+    weights = dict(knowledge.beliefs(space)["init_lr"].weights)
+    assert weights[5e-3] == 4 * weights[0.05]
+    assert sum(weights.values()) == pytest.approx(1)
+
+
+def test_numbers_out_of_reach_of_the_published_default_take_the_middle():
+    assert knowledge.defaults(Space({"lr": Categorical([0.1, 0.2, 0.3], ordered=True)})) == {"lr": 0.2}
