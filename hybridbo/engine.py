@@ -107,7 +107,7 @@ class Engine:
         advice, trouble = yield from self._advice()
         if decision.source == "gp":
             return self._gp(history, taken, advice, trouble, rng)
-        if decision.source == "llm":
+        if self.has_llm:
             return self._seed(history, taken, advice, trouble, decision.reason)
         return self._sobol(history, taken, decision.reason, ())
 
@@ -177,8 +177,10 @@ class Engine:
         from hybridbo.gp.prior import log_density  # torch loads with the first proposal of the GP
         from hybridbo.gp.propose import Guide, Observations, propose
 
-        trials = history.completed
-        losses = self._losses(trials, rng)
+        # a pruned trial may lack a constraint or a second objective
+        trials = [trial for trial in history.completed if set(self.objective.names) <= trial.values.keys()]
+        feasible = np.array([self.objective.is_feasible(trial.values) for trial in trials], dtype=bool)
+        losses = self._losses(trials, rng) if feasible.any() else self._violations(trials)
         whose, beliefs = "The LLM's", advice.beliefs
         if not beliefs:
             whose, beliefs = "Published", knowledge.beliefs(self.space)
@@ -187,15 +189,17 @@ class Engine:
         seen = Observations(
             params=[trial.params for trial in trials],
             losses=losses,
-            feasible=np.array([self.objective.is_feasible(trial.values) for trial in trials]),
+            feasible=feasible if feasible.any() else ~feasible,
             pending=[trial.params for trial in history.pending],
             failed=[trial.params for trial in history.failed],
         )
         found = propose(self.space, seen, Guide(taken, beliefs, trust.weight), rng, self.settings.gp)
         reason = f"Largest expected improvement after {len(trials)} values."
+        if not feasible.any():
+            reason = f"None of {len(trials)} trials keeps the constraints: the smallest violation is sought."
         if beliefs:
             reason += f" {whose} beliefs weigh {trust.weight:.2g}: {trust.reason}"
-        mean, sd = self._prediction(found.loss_mean, found.loss_sd)
+        mean, sd = self._prediction(found.loss_mean, found.loss_sd) if feasible.any() else (None, None)
         notes = (*notes, *found.notes)
         reason = " ".join([reason, *(note if note.endswith(".") else f"{note}." for note in notes)])
         return Proposal(found.params, Origin("gp", reason, mean, sd), notes)
@@ -212,6 +216,14 @@ class Engine:
         weights = rng.dirichlet(np.ones(table.shape[1]))
         weighed = ranks * weights
         out: Array = weighed.max(axis=1) + _TCHEBYCHEFF * weighed.sum(axis=1)
+        return out
+
+    def _violations(self, trials: Sequence[Trial]) -> Array:
+        """How far each trial is from keeping the constraints, in ranks, shape (n,): lowered while none keeps them."""
+        bounds = self.objective.constraints
+        table = np.array([[max(0.0, b.violation(trial.values[b.name])) for b in bounds] for trial in trials])
+        ranks = np.stack([np.unique(column, return_inverse=True)[1].reshape(-1) for column in table.T], axis=1)
+        out: Array = ranks.sum(axis=1).astype(float)
         return out
 
     def _prediction(self, loss: float, sd: float) -> tuple[float | None, float | None]:

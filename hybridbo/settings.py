@@ -10,7 +10,20 @@ from hybridbo.errors import InvalidSettings
 from hybridbo.values import shown
 
 
-class _Settings(BaseModel):
+# pydantic does not export the metaclass of its models
+class _OurErrors(type(BaseModel)):  # type: ignore[misc]
+    """Makes a direct call raise our error; parts given as dicts are validated by pydantic without coming here."""
+
+    def __call__(cls, *args: Any, **given: Any) -> Any:
+        try:
+            return super().__call__(*args, **given)
+        except ValidationError as error:
+            where = "settings" if cls.__name__ == "Settings" else cls.__name__
+            rows = [f"{'.'.join(map(str, (where, *e['loc'])))}={shown(e['input'])}: {e['msg']}" for e in error.errors()]
+            raise InvalidSettings("; ".join(rows) + ".", "See hybridbo.settings for what there is.") from None
+
+
+class _Settings(BaseModel, metaclass=_OurErrors):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -56,10 +69,6 @@ class Settings(_Settings):
         """
         if isinstance(given, cls):
             return given
-        try:
-            return cls.model_validate({} if given is None else given)
-        except ValidationError as error:
-            rows = [
-                f"{'.'.join(map(str, ('settings', *e['loc'])))}={shown(e['input'])}: {e['msg']}" for e in error.errors()
-            ]
-            raise InvalidSettings("; ".join(rows) + ".", "See hybridbo.settings for what there is.") from None
+        if given is not None and not isinstance(given, dict):
+            raise InvalidSettings(f"settings={shown(given)} is no dict.", "Give Settings, or a dict of them.")
+        return cls(**{str(name): value for name, value in (given or {}).items()})

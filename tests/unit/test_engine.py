@@ -59,7 +59,7 @@ def one(*args, **options):
 
 def trial(number, params, value=None, state=None, source="sobol", **values):
     """COMPLETE with a value, RUNNING without one, or the state that is given."""
-    values = values or ({} if value is None else {"value": value})
+    values = ({} if value is None else {"value": value}) | values
     state = state or (TrialState.COMPLETE if values else TrialState.RUNNING)
     return Trial(number, params, state, Origin(source, "."), AT, value=value, values=values)
 
@@ -369,3 +369,29 @@ def test_whatever_the_space_every_proposal_is_valid_and_new(space, seed):
         assert space.key(proposal.params) not in {space.key(t.params) for t in trials}
         assert not proposal.notes
         trials.append(trial(number, proposal.params, float(rng.normal()), source=proposal.origin.source))
+
+
+def test_while_nothing_keeps_the_constraints_the_violation_is_lowered():
+    space = Space({"x": Float(0, 1)})
+    objective = Objective.of("minimize", constraints={"c": "<= 0.1"})
+    trials = [trial(i, {"x": x}, value=1 - x, c=x) for i, x in enumerate([0.5, 0.4, 0.6, 0.8, 0.9, 1.0])]
+    chosen = one(engine(space, objective), History.of(trials))
+    assert chosen.params["x"] < 0.4
+    assert "violation" in chosen.origin.reason
+    assert chosen.origin.predicted_mean is None
+
+
+def test_pruned_trials_that_lack_a_constraint_are_left_out():
+    space = Space({"x": Float(0, 1)})
+    objective = Objective.of("minimize", constraints={"c": "<= 0.9"})
+    trials = [trial(i, {"x": x}, value=x, c=x) for i, x in enumerate([0.5, 0.4, 0.6, 0.8, 0.9])]
+    pruned = trial(5, {"x": 0.7}, value=0.7, state=TrialState.PRUNED)
+    assert one(engine(space, objective), History.of([*trials, pruned])).origin.source == "gp"
+
+
+def test_when_all_seeds_have_failed_the_rest_of_the_advice_is_used():
+    reply = ChatReply(json.dumps({"configs": [{"x": x / 10} for x in range(8)]}), "m")
+    space = Space({"x": Float(0, 1)})
+    failed = [trial(i, {"x": 0.05 + i / 10}, state=TrialState.FAILED) for i in range(5)]
+    failed.append(trial(5, engine(space).default_params(), state=TrialState.FAILED))
+    assert one(engine(space, has_llm=True), History.of(failed), reply).origin.source == "llm"

@@ -50,8 +50,8 @@ def test_defaults():
         ({"llm": {"timeout_s": float("inf")}}, "settings.llm.timeout_s=inf: "),
         ({"llm": {"temperature": 3}}, "settings.llm.temperature=3: "),
         ({"gp": {"candidates": "many"}}, "settings.gp.candidates='many': "),
-        (5, "settings=5: "),
-        ("", "settings='': "),
+        (5, "settings=5 is no dict"),
+        ("", "settings='' is no dict"),
     ],
 )
 def test_what_is_unknown_or_out_of_range_is_named(given, problem):
@@ -64,3 +64,14 @@ def test_what_is_unknown_or_out_of_range_is_named(given, problem):
 def test_settings_are_frozen():
     with pytest.raises(pydantic.ValidationError):
         Settings().seed_trials = 3
+
+
+def test_made_by_hand_they_refuse_in_our_own_words():
+    with pytest.raises(InvalidSettings, match=r"settings\.bad=1"):
+        Settings(bad=1)
+    with pytest.raises(InvalidSettings, match=r"LLMSettings\.points=0"):
+        LLMSettings(points=0)
+    with pytest.raises(InvalidSettings, match=r"settings\.llm\.points=0"):
+        Settings(llm={"points": 0})
+    with pytest.raises(InvalidSettings, match=r"settings\.llm"):
+        Settings.of({"llm": 3})
