@@ -6,18 +6,46 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from hybridbo.errors import InvalidSettings, InvalidValue, SpaceExhausted
 from hybridbo.parameters import Params
 from hybridbo.trial import Origin, Trial
 
-if TYPE_CHECKING:
-    from hybridbo.optimizer import Optimizer
-
 _logger = logging.getLogger(__name__)
 
 ObjectiveFunction = Callable[[Params], Any]
+
+
+class Study(Protocol):
+    """What the loop needs of an Optimizer."""
+
+    @property
+    def n_started(self) -> int:
+        """How many trials there are that nobody has to be offered again."""
+
+    @property
+    def incumbent(self) -> Trial | None:
+        """The best trial; None with several objectives."""
+
+    @property
+    def llm_usage(self) -> Any:
+        """An LLMUsage, for the watcher."""
+
+    def ask(self) -> Trial:
+        """The next trial."""
+
+    def tell(self, trial: Trial, value: Any) -> Trial:
+        """Store a value."""
+
+    def fail(self, trial: Trial, reason: object) -> Trial:
+        """Store a failure."""
+
+    def release(self, trial: Trial) -> None:
+        """Give a trial back."""
+
+    def note(self, kind: str, message: str) -> None:
+        """Record an event."""
 
 
 class Watcher(Protocol):
@@ -76,7 +104,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def run(
-    optimizer: Optimizer, objective: ObjectiveFunction, target: float, timeout: float | None, watcher: Watcher | None
+    study: Study, objective: ObjectiveFunction, target: float, timeout: float | None, watcher: Watcher | None
 ) -> None:
     """Evaluate trials until the study has ``target`` of them or ``timeout`` seconds have passed.
 
@@ -84,35 +112,35 @@ def run(
     gives the running trial back, so that whoever asks next is offered it again.
     """
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    while optimizer.n_started < target and time.monotonic() < deadline:
+    while study.n_started < target and time.monotonic() < deadline:
         try:
-            trial = optimizer.ask()
+            trial = study.ask()
         except SpaceExhausted as error:
-            optimizer.note("space_exhausted", error.message)
+            study.note("space_exhausted", error.message)
             if watcher:
                 watcher.message(str(error))
             return
         if watcher:
             watcher.started(trial)
-        done = evaluate(optimizer, trial, objective)
+        done = evaluate(study, trial, objective)
         if watcher:
-            watcher.finished(done, optimizer.incumbent, optimizer.llm_usage)
+            watcher.finished(done, study.incumbent, study.llm_usage)
 
 
-def evaluate(optimizer: Optimizer, trial: Trial, objective: ObjectiveFunction) -> Trial:
+def evaluate(study: Study, trial: Trial, objective: ObjectiveFunction) -> Trial:
     """Call the objective on one trial and store how it ended."""
     try:
         value = objective(dict(trial.params))
     except Exception as error:  # whatever the user's code raises is a failed trial
         _logger.warning("trial %d failed", trial.number, exc_info=error)
-        return optimizer.fail(trial, describe_error(error))
+        return study.fail(trial, describe_error(error))
     except BaseException:
-        optimizer.release(trial)
+        study.release(trial)
         raise
     try:
-        return optimizer.tell(trial, value)
+        return study.tell(trial, value)
     except InvalidValue as error:
-        return optimizer.fail(trial, error.message)
+        return study.fail(trial, error.message)
 
 
 def check_limits(n_trials: object, timeout: object) -> None:
