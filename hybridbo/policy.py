@@ -72,7 +72,7 @@ def trust(log_density: Array | Sequence[float], losses: Array | Sequence[float])
     density, loss = np.asarray(log_density, dtype=float), np.asarray(losses, dtype=float)
     if len(loss) < _FEWEST_TO_TEST:
         return Trust(1.0, f"{len(loss)} results are too few to test the belief.")
-    if np.ptp(density) == 0 or np.ptp(loss) == 0:
+    if (density == density[0]).all() or (loss == loss[0]).all():
         return Trust(1.0, "The results do not tell denser from thinner places.")
     from scipy import stats  # takes half a second to import, and most asks do not come here
 

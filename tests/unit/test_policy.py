@@ -72,3 +72,7 @@ def test_any_finite_results_give_a_weight_and_a_reason(rows):
     found = trust(np.array([r[0] for r in rows]), np.array([r[1] for r in rows]))
     assert 0 <= found.weight <= 1
     assert found.reason.endswith(".")
+
+
+def test_losses_at_the_ends_of_the_range_of_floats():
+    assert trust([0.0, 1.0, 2.0, 3.0, 4.0], [1.7e308, -1.7e308, 0.0, 1.0, 1e300]).weight in (0.0, 1.0)
