@@ -6,7 +6,7 @@ look first, and it loses its weight when the results contradict it (:func:`hybri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -30,6 +30,26 @@ class ChoiceBelief:
 
 
 Belief: TypeAlias = NumericBelief | ChoiceBelief
+
+_INSIDE = 4.0  # how much more a choice within a believed range weighs than one outside
+
+
+def over_choices(numbers: Sequence[float], low: float, high: float) -> ChoiceBelief | None:
+    """A range believed in, over a grid of numbers: those in [low, high] weigh four times the others.
+
+    Args:
+        numbers: The choices.
+        low: Lower end.
+        high: Upper end.
+
+    Returns:
+        None if the range tells no choice from another.
+    """
+    weights = [_INSIDE if low <= number <= high else 1.0 for number in numbers]
+    if len(set(weights)) < 2:
+        return None
+    total = sum(weights)
+    return ChoiceBelief(tuple((number, weight / total) for number, weight in zip(numbers, weights, strict=True)))
 
 
 @dataclass(frozen=True)

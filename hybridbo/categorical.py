@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -83,6 +84,25 @@ class Categorical:
     def middle(self) -> Choice:
         """The middle choice of an ordered list, the first of any other."""
         return self.choices[(len(self.choices) - 1) // 2 if self.ordered else 0]
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The choices of an ordered list of numbers, which is a grid; empty for any other list."""
+        return tuple(self.choices) if self.ordered and all(is_number(c) for c in self.choices) else ()  # type: ignore[arg-type]  # numbers
+
+    def near(self, value: Any) -> Choice | None:
+        """The choice itself, or in an ordered list of numbers the nearest to a number between its ends; else None.
+
+        Nearest is by ratio where all numbers are positive, by distance otherwise.
+        """
+        if (index := self._index(value)) is not None:
+            return self.choices[index]
+        value, numbers = plain(value), self.numbers
+        if not numbers or not is_number(value) or not min(numbers) <= value <= max(numbers):
+            return None
+        if min(numbers) > 0:
+            return min(numbers, key=lambda number: abs(math.log(number / value)))
+        return min(numbers, key=lambda number: abs(number - value))
 
     def to_unit(self, value: Choice) -> float:
         """The middle of the choice's cell in [0, 1]."""

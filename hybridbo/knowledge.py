@@ -6,14 +6,12 @@ knowledge and beats a table. Rows are found by the last part of a parameter's na
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
-from hybridbo.belief import Belief, ChoiceBelief, NumericBelief
-from hybridbo.parameters import Categorical, Choice, Parameter
+from hybridbo.belief import Belief, NumericBelief, over_choices
+from hybridbo.parameters import Categorical, Choice, Float, Int, Parameter
 from hybridbo.space import Space
-from hybridbo.values import is_number
 
 
 @dataclass(frozen=True)
@@ -105,35 +103,22 @@ def beliefs(space: Space) -> dict[str, Belief]:
         known = lookup(name)
         if known is None or known.low is None or known.high is None:
             continue
-        belief = _choices_belief if isinstance(parameter, Categorical) else _range_belief
-        if (found := belief(name, parameter, known.low, known.high)) is not None:
+        found: Belief | None
+        if isinstance(parameter, Categorical):
+            found = over_choices(parameter.numbers, known.low, known.high)
+        else:
+            found = _range_belief(name, parameter, known.low, known.high)
+        if found is not None:
             out[name] = found
     return out
 
 
-def _range_belief(name: str, parameter: Parameter, low: float, high: float) -> Belief | None:
-    assert not isinstance(parameter, Categorical)  # noqa: S101  # told apart by the caller
+def _range_belief(name: str, parameter: Float | Int, low: float, high: float) -> Belief | None:
     low, high = max(low, parameter.low), min(high, parameter.top)
     center = _default(name, parameter)
     if low < high and isinstance(center, (int, float)) and low <= center <= high:
         return NumericBelief(float(center), float(low), float(high))
     return None
-
-
-def _choices_belief(_: str, parameter: Parameter, low: float, high: float) -> Belief | None:
-    """The usual range over an ordered list of numbers: choices inside weigh four times those outside."""
-    numbers = _numbers(parameter)
-    weights = [4.0 if low <= number <= high else 1.0 for number in numbers]
-    if len(set(weights)) < 2:
-        return None
-    return ChoiceBelief(tuple((number, weight / sum(weights)) for number, weight in zip(numbers, weights, strict=True)))
-
-
-def _numbers(parameter: Parameter) -> tuple[float, ...]:
-    """The choices of an ordered list of numbers; empty for any other parameter."""
-    if isinstance(parameter, Categorical) and parameter.ordered and all(is_number(c) for c in parameter.choices):
-        return tuple(parameter.choices)  # type: ignore[arg-type]  # all numbers, as just seen
-    return ()
 
 
 def _default(name: str, parameter: Parameter) -> Choice:
@@ -142,19 +127,5 @@ def _default(name: str, parameter: Parameter) -> Choice:
     known = lookup(name)
     if known is None:
         return parameter.middle()
-    if not isinstance(parameter, Categorical):
-        near = parameter.near(known.default)
-        return parameter.middle() if near is None else near
-    if parameter.problem_of(known.default) is None:
-        return parameter.round(known.default)
-    numbers, wanted = _numbers(parameter), known.default
-    if isinstance(wanted, (int, float)) and numbers and min(numbers) <= wanted <= max(numbers):
-        return _nearest(numbers, wanted)
-    return parameter.middle()
-
-
-def _nearest(numbers: tuple[float, ...], wanted: float) -> float:
-    """The choice nearest to a published default: by ratio, or by distance where a number has no logarithm."""
-    if min(*numbers, wanted) > 0:
-        return min(numbers, key=lambda number: abs(math.log(number / wanted)))
-    return min(numbers, key=lambda number: abs(number - wanted))
+    near = parameter.near(known.default)
+    return parameter.middle() if near is None else near

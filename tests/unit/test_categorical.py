@@ -64,3 +64,14 @@ def test_choices_are_frozen():
     parameter = Categorical(given)
     given.append("c")
     assert parameter.choices == ("a", "b")
+
+
+def test_near():
+    grid = Categorical([1e-4, 1e-3, 1e-2], ordered=True)
+    assert grid.numbers == (1e-4, 1e-3, 1e-2)
+    assert [grid.near(x) for x in (1e-4, 2e-4, 9e-4, 5e-3, 1e-2)] == [1e-4, 1e-4, 1e-3, 1e-2, 1e-2]
+    assert [grid.near(x) for x in (9e-5, 2e-2, math.nan, "0.001", None, True)] == [None] * 6
+    assert Categorical([-1, 0, 4], ordered=True).near(1.9) == 0
+    assert Categorical([1, 2, 3]).near(1.9) is None
+    assert Categorical(["a", "b"]).near("b") == "b"
+    assert Categorical([1, "b"], ordered=True).numbers == ()
