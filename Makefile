@@ -22,8 +22,9 @@ demo: $(READY)  ## a real search on real data, into demo.db; interrupt it and st
 test: $(READY)  ## unit, contract and integration tests
 	$(BIN)/python -m pytest -m "not slow and not llamacpp" $(ARGS)
 
-test-slow: $(READY) $(LLAMACPP)  ## the tests that take minutes, and those with a real model on a real server
+test-slow: $(READY) $(LLAMACPP) $(BENCH)  ## the tests that take minutes, those with a real model, those of the peers
 	$(BIN)/python -m pytest -m "slow or llamacpp" $(ARGS)
+	$(BIN)/python -m pytest tests/unit/benchmarks -m "not slow" $(ARGS)
 
 lint: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
