@@ -132,9 +132,20 @@ def init(
 def ask(store: str, study: str) -> None:
     """Print the next trial as one line of JSON: {"number": 3, "params": {...}}."""
     # a backend that prints must not get between a script and its line
+    answers, problem = sys.stdout, None
     with contextlib.redirect_stdout(sys.stderr), _opened(store, study) as opt:
         trial = opt.ask(detached=True)
-    click.echo(json.dumps({"number": trial.number, "params": trial.params}, ensure_ascii=False, allow_nan=False))
+        line = json.dumps({"number": trial.number, "params": trial.params}, ensure_ascii=False, allow_nan=False)
+        try:
+            if answers is None:
+                raise OSError("standard output is closed")
+            click.echo(line, file=answers)
+            answers.flush()
+        except OSError as error:
+            opt.release(trial)  # nobody has seen it: the next ask offers it again
+            problem = error
+    if problem is not None:
+        raise click.ClickException(f"trial {trial.number} could not be printed: {problem}. Ask again.")
 
 
 @main.command(context_settings={"ignore_unknown_options": True})  # -0.5 is a value, not an option

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -160,7 +161,10 @@ class Engine:
     ) -> Proposal:
         notes = (trouble,) if trouble else ()
         try:
-            return self._gp_proposal(history, taken, advice, notes, rng)
+            # the user's debugging aids are not for us: an underflow here is a zero, and torch warns when it is imported
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._gp_proposal(history, taken, advice, notes, rng)
         except Exception as error:  # never fatal: whatever the model does, the search goes on
             _logger.warning("the surrogate failed, a Sobol point fills in", exc_info=error)
             trouble = f"The Gaussian process failed ({type(error).__name__}: {error})"
@@ -181,6 +185,8 @@ class Engine:
         trials = [trial for trial in history.completed if set(self.objective.names) <= trial.values.keys()]
         feasible = np.array([self.objective.is_feasible(trial.values) for trial in trials], dtype=bool)
         losses = self._losses(trials, rng) if feasible.any() else self._violations(trials)
+        if len(trials) > 1 and (losses == losses[0]).all():
+            return self._sobol(history, taken, f"All {len(trials)} values are equal: there is nothing to model.", notes)
         whose, beliefs = "The LLM's", advice.beliefs
         if not beliefs:
             whose, beliefs = "Published", knowledge.beliefs(self.space)
@@ -195,11 +201,12 @@ class Engine:
         )
         found = propose(self.space, seen, Guide(taken, beliefs, trust.weight), rng, self.settings.gp)
         reason = f"Largest expected improvement after {len(trials)} values."
+        mean, sd = self._prediction(found.loss_mean, found.loss_sd)
         if not feasible.any():
             reason = f"None of {len(trials)} trials keeps the constraints: the smallest violation is sought."
+            mean, sd = None, None
         if beliefs:
             reason += f" {whose} beliefs weigh {trust.weight:.2g}: {trust.reason}"
-        mean, sd = self._prediction(found.loss_mean, found.loss_sd) if feasible.any() else (None, None)
         notes = (*notes, *found.notes)
         reason = " ".join([reason, *(note if note.endswith(".") else f"{note}." for note in notes)])
         return Proposal(found.params, Origin("gp", reason, mean, sd), notes)

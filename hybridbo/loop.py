@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from hybridbo.errors import InvalidSettings, InvalidValue, SpaceExhausted
+from hybridbo.errors import InvalidSettings, InvalidValue, SpaceExhausted, StoreBusy, StoreError
 from hybridbo.parameters import Params
+from hybridbo.ports import Event
 from hybridbo.trial import Origin, Trial
+from hybridbo.values import is_number
 
 _logger = logging.getLogger(__name__)
+_TELLS = 10  # attempts to store a value, each as long as the store's busy time-out
+_SHOWN = ("fallback", "llm_failed", "llm_reply", "trial_offered_again")  # events that whoever watches is told
 
 ObjectiveFunction = Callable[[Params], Any]
 
@@ -27,6 +31,10 @@ class Study(Protocol):
     @property
     def incumbent(self) -> Trial | None:
         """The best trial; None with several objectives."""
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What befell the study."""
 
     @property
     def llm_usage(self) -> Any:
@@ -99,7 +107,10 @@ class OpenTrial:
 
 def describe_error(error: BaseException) -> str:
     """An exception in one line, as a trial's ``error``."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  # an exception that cannot even say what it is has failed the trial all the same
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -112,6 +123,7 @@ def run(
     gives the running trial back, so that whoever asks next is offered it again.
     """
     deadline = math.inf if timeout is None else time.monotonic() + timeout
+    told = len(study.events)
     while study.n_started < target and time.monotonic() < deadline:
         try:
             trial = study.ask()
@@ -121,6 +133,10 @@ def run(
                 watcher.message(str(error))
             return
         if watcher:
+            news = [event.message for event in study.events[told:] if event.kind in _SHOWN]
+            told += len(study.events[told:])
+            for message in dict.fromkeys(news):
+                watcher.message(f"trial {trial.number}: {message}")
             watcher.started(trial)
         done = evaluate(study, trial, objective)
         if watcher:
@@ -131,26 +147,52 @@ def evaluate(study: Study, trial: Trial, objective: ObjectiveFunction) -> Trial:
     """Call the objective on one trial and store how it ended."""
     try:
         value = objective(dict(trial.params))
-    except Exception as error:  # whatever the user's code raises is a failed trial
+    except (Exception, SystemExit) as error:  # whatever the user's code raises is a failed trial
         _logger.warning("trial %d failed", trial.number, exc_info=error)
         return study.fail(trial, describe_error(error))
     except BaseException:
         study.release(trial)
         raise
     try:
-        return study.tell(trial, value)
+        return _tell(study, trial, value)
     except InvalidValue as error:
         return study.fail(trial, error.message)
 
 
-def check_limits(n_trials: object, timeout: object) -> None:
-    """Refuse limits that would stop nothing.
+def _tell(study: Study, trial: Trial, value: Any) -> Trial:
+    """Store a value that may have cost hours: try again while another process holds the store.
 
     Raises:
-        InvalidSettings: Neither is given, or one is not positive.
+        StoreError: It cannot be stored; the value stands in the message.
     """
+    for attempt in range(_TELLS):
+        try:
+            return study.tell(trial, value)
+        except StoreBusy as error:
+            _logger.warning("trial %d cannot be stored yet: %s", trial.number, error.message)
+            if attempt == _TELLS - 1:
+                raise _lost(trial, value, error) from error
+        except StoreError as error:
+            raise _lost(trial, value, error) from error
+    raise AssertionError  # the loop has returned or raised
+
+
+def _lost(trial: Trial, value: Any, error: StoreError) -> StoreError:
+    message = f"trial {trial.number} gave {value!r}, which could not be stored: {error.message}"
+    return type(error)(message, f"{error.hint} Then call opt.tell({trial.number}, {value!r}).")
+
+
+def check_run(objective: object, n_trials: object, timeout: object) -> None:
+    """Refuse what cannot be called, and limits that would stop nothing.
+
+    Raises:
+        InvalidSettings: Neither limit is given, one is not positive, or the objective is no function.
+    """
+    if not callable(objective):
+        raise InvalidSettings(f"objective={objective!r:.80} cannot be called.", "Give a function of params.")
     if n_trials is None and timeout is None:
         raise InvalidSettings("run() has neither n_trials nor timeout.", "Give one, or both.")
-    for name, value in (("n_trials", n_trials), ("timeout", timeout)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0):
-            raise InvalidSettings(f"{name}={value!r} is not a positive number.", "Give a positive number, or None.")
+    if n_trials is not None and (not is_number(n_trials) or n_trials != int(n_trials) or n_trials < 1):  # type: ignore[call-overload,operator]
+        raise InvalidSettings(f"n_trials={n_trials!r} is not a positive integer.", "Give 1 or more, or None.")
+    if timeout is not None and timeout != math.inf and (not is_number(timeout) or timeout <= 0):  # type: ignore[operator]
+        raise InvalidSettings(f"timeout={timeout!r} is not a positive number of seconds.", "Give one, or None.")

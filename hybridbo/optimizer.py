@@ -26,6 +26,7 @@ from hybridbo.settings import Settings
 from hybridbo.space import Space, SpaceLike
 from hybridbo.storage import open_store
 from hybridbo.trial import Outcome, Trial, TrialState
+from hybridbo.values import is_number
 
 
 class Optimizer:
@@ -165,10 +166,10 @@ class Optimizer:
         Raises:
             SpaceExhausted: Not even one configuration is left.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        if not is_number(n) or n != int(n) or n < 1:
             raise InvalidSettings(f"n={n!r} is not a positive integer.", "Ask for 1 or more.")
         trials: list[Trial] = []
-        for _ in range(n):
+        for _ in range(int(n)):
             try:
                 trials.append(self.ask())
             except SpaceExhausted:
@@ -275,10 +276,10 @@ class Optimizer:
         Raises:
             InvalidSettings: Neither limit is given, or one is not positive.
         """
-        loop.check_limits(n_trials, timeout)
+        loop.check_run(objective, n_trials, timeout)
         before = self.n_started if self._run_before else 0
         self._run_before = True
-        target = math.inf if n_trials is None else before + n_trials
+        target = math.inf if n_trials is None else before + int(n_trials)
         with contextlib.ExitStack() as stack:
             watcher = progress if not isinstance(progress, bool) else None
             if progress is True:

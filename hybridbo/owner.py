@@ -1,7 +1,8 @@
 """Which process holds a trial, and whether that process is still there.
 
 An owner is written ``machine/process/start``. ``machine`` is made of host name, boot and PID namespace, so a process is
-judged only from where its number means something; ``start`` tells a process from a later one with the same number.
+judged only from where its number means something, or when its host has been booted since; ``start`` tells a process
+from a later one with the same number.
 A trial handed out by the command line outlives the process that printed it and has no owner (``DETACHED``); one that
 its process gave back, interrupted by Ctrl-C, is ``RELEASED``.
 """
@@ -30,6 +31,8 @@ def is_gone(owner: str | None) -> bool:
         return True
     machine, _, rest = (owner or "").rpartition("/")
     machine, _, pid = machine.rpartition("/")
+    if _booted_since(machine):
+        return True
     if machine != _machine() or not pid.isdecimal() or sys.platform == "win32":
         return False  # Windows has no signal 0: os.kill would end the process
     try:
@@ -39,6 +42,12 @@ def is_gone(owner: str | None) -> bool:
     except (OSError, OverflowError):
         pass  # it exists, under another user; or no process can have that number
     return _start_of(int(pid)) != rest
+
+
+def _booted_since(machine: str) -> bool:
+    """Whether that is this host before its last boot."""
+    then, now = machine.split(":"), _machine().split(":")
+    return len(then) == len(now) == 3 and then[0] == now[0] and then[1] != now[1]
 
 
 def _start_of(pid: int) -> str:

@@ -85,6 +85,8 @@ class Translated(AbstractContextManager[None]):
         """Raise the StoreError."""
         if isinstance(error, sqlite3.Error):
             raise store_error(error, self._location) from error
+        if isinstance(error, UnicodeDecodeError):
+            raise unreadable_row(self._location, "some table", error) from error
 
 
 def closed(location: str) -> StoreError:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from importlib.resources import files
 
+from hybridbo import owner
 from hybridbo.demo.digits import DIRECTION, SPACE, TASK, Digits
 from hybridbo.demo.summary import show_summary
 from hybridbo.errors import StudyNotFound
@@ -102,8 +103,11 @@ def opening(opt: Optimizer, trials: int, store: str) -> str:
     if not known:
         return f"A new search: {trials} trials of a digit classifier, kept in {store}."
     line = f"Going on with the search in {store}: {len(done)} of {trials} trials are done."
-    flying = [str(trial.number) for trial in known if not trial.state.is_finished]
-    return line + (f" Trial {', '.join(flying)} was in flight and is offered again." if flying else "")
+    flying = [trial for trial in known if not trial.state.is_finished]
+    again = [str(trial.number) for trial in flying if owner.is_gone(trial.owner)]
+    held = [str(trial.number) for trial in flying if not owner.is_gone(trial.owner)]
+    line += f" Trial {', '.join(again)} was in flight and is offered again." if again else ""
+    return line + (f" Trial {', '.join(held)} is held by another process, which may be elsewhere." if held else "")
 
 
 def is_complete(opt: Optimizer, trials: int) -> bool:

@@ -105,9 +105,11 @@ def build(x: Array, y: Array, groups: NDArray[np.int64], theta: Array) -> Single
     """
     tensor = _tensor(theta)
     kernel = SpaceKernel(tensor[:-2].exp(), torch.as_tensor(groups))
-    likelihood = gpytorch.likelihoods.GaussianLikelihood(noise_constraint=gpytorch.constraints.GreaterThan(_JITTER / 2))
+    likelihood = gpytorch.likelihoods.GaussianLikelihood(
+        noise_constraint=gpytorch.constraints.GreaterThan(_JITTER / 2)
+    ).double()
     likelihood.initialize(noise=tensor[-2].exp() + _JITTER)
-    mean = gpytorch.means.ConstantMean()
+    mean = gpytorch.means.ConstantMean().double()
     mean.initialize(constant=tensor[-1])
     with validate_input_scaling(False):  # ranks of five points are not exactly standardised, and need not be
         model = SingleTaskGP(

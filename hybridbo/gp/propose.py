@@ -13,7 +13,7 @@ from hybridbo.belief import Belief
 from hybridbo.errors import SpaceExhausted, SurrogateError
 from hybridbo.gp import acquire, prior
 from hybridbo.gp.surrogate import Observations, Surrogate, encode
-from hybridbo.gp.threads import one_thread
+from hybridbo.gp.threads import isolated
 from hybridbo.parameters import Array, Params
 from hybridbo.settings import GPSettings
 from hybridbo.space import Space
@@ -21,6 +21,7 @@ from hybridbo.space import Space
 __all__ = ["Guide", "Observations", "Suggestion", "propose"]
 
 _PIBO_BETA = 3.0  # Hvarfner et al. 2022 (piBO), section 5: beta = budget / 10, here for 30 trials
+_CROWDED = 0.05  # of the unit interval: a batch is spread at least that far, or it is one trial in many copies
 _NEXT_DOOR = 0.005  # of the unit interval: a trial that close to a known one in every parameter tells nothing new
 _DRAWN = 256  # candidates drawn from the beliefs
 
@@ -78,7 +79,7 @@ def propose(
     """
     try:
         # exact algebra on one thread: repeatable to the last digit
-        with one_thread(), fast_computations(covar_root_decomposition=False, log_prob=False, solves=False):
+        with isolated(), fast_computations(covar_root_decomposition=False, log_prob=False, solves=False):
             return _propose(space, seen, guide, rng, settings)
     except (ArithmeticError, RuntimeError, ValueError) as error:
         # torch and linear_operator raise kinds of RuntimeError and ValueError for matrices they cannot factor
@@ -103,21 +104,27 @@ def _propose(
         good=surrogate.leaders,
         drawn=prior.sample(space, guide.beliefs, _DRAWN if exponent else 0, rng),
     )
-    known = encode(space, [*seen.params, *seen.pending, *seen.failed])
-    params = _first_new(space, best_first, guide.taken, known)
+    params = _first_new(space, best_first, guide.taken, seen)
     mean, sd = surrogate.predict(encode(space, [params]))
     return Suggestion(params, mean, sd, surrogate.notes)
 
 
-def _first_new(space: Space, best_first: Iterable[Params], taken: AbstractSet[str], known: Array) -> Params:
-    """The best configuration that is not taken, and not next door to a known one if there is another."""
+def _first_new(space: Space, best_first: Iterable[Params], taken: AbstractSet[str], seen: Observations) -> Params:
+    """The best configuration that is not taken, nor next door to a known one or close to a pending one if possible."""
+    known, pending = encode(space, [*seen.params, *seen.failed]), encode(space, seen.pending)
     near = None
     for params in best_first:
         if space.key(params) in taken:
             continue
-        if np.abs(known - space.encode(params)).max(axis=1).min() >= _NEXT_DOOR:
+        u = space.encode(params)
+        if _distance(known, u) >= _NEXT_DOOR and _distance(pending, u) >= _CROWDED:
             return params
         near = near or params
     if near is None:
         raise SpaceExhausted("every configuration has been proposed.", "Widen the space, or stop here.")
     return near
+
+
+def _distance(points: Array, u: Array) -> float:
+    """To the nearest of the points, shape (n, d), in the parameter that differs most; inf without points."""
+    return float(np.abs(points - u).max(axis=1).min()) if len(points) else np.inf

@@ -1,4 +1,4 @@
-"""One thread while the Gaussian process computes.
+"""One thread, and nobody else's settings, while the Gaussian process computes.
 
 Its matrices are small. A second BLAS or OpenMP thread wins nothing on an idle machine, costs a factor of six or more on
 a busy one (the threads wait for each other), and makes the last digits of a sum depend on how many cores there are, so
@@ -8,12 +8,26 @@ that the same seed and history would not give the same trial everywhere. See doc
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
+import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Within this context the user's debugging aids leave the arithmetic alone, and it leaves them alone.
+
+    NumPy's error state, warnings as errors and torch's default device are meant for the user's code; here an underflow
+    is a zero, and a tensor lives on the processor.
+    """
+    with np.errstate(all="ignore"), warnings.catch_warnings(), torch.device("cpu"), one_thread():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

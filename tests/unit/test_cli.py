@@ -386,6 +386,15 @@ def test_ask_prints_one_line_of_json_and_nothing_else(study):
     assert json.loads(done.stdout) == {"number": 0, "params": trials()[0].params}
 
 
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_a_trial_that_could_not_be_printed_is_offered_again(study, redirection):
+    command = f'"{sys.executable}" -m hybridbo ask t.db s {redirection}'
+    done = subprocess.run(["bash", "-c", command], cwd=study, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "trial 0 could not be printed" in done.stderr
+    assert json.loads(ok("ask", "t.db", "s"))["number"] == 0
+
+
 def test_what_a_backend_prints_does_not_reach_standard_output(study, monkeypatch):
     asking = Optimizer.ask
 

@@ -1,9 +1,11 @@
 import json
 import math
+import warnings
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import spaces
@@ -395,3 +397,27 @@ def test_when_all_seeds_have_failed_the_rest_of_the_advice_is_used():
     failed = [trial(i, {"x": 0.05 + i / 10}, state=TrialState.FAILED) for i in range(5)]
     failed.append(trial(5, engine(space).default_params(), state=TrialState.FAILED))
     assert one(engine(space, has_llm=True), History.of(failed), reply).origin.source == "llm"
+
+
+def test_equal_values_are_no_ground_for_a_model():
+    trials = search(engine(), lambda _: 1.0, 9)
+    assert sources(trials)[5:] == ["sobol"] * 4
+    assert "equal" in one(engine(), History.of(trials)).origin.reason
+
+
+def test_debugging_aids_of_the_user_change_nothing():
+    trials = search(engine(), loss, 6)
+    expected = one(engine(), History.of(trials))
+    with np.errstate(all="raise"):
+        assert one(engine(), History.of(trials)) == expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert one(engine(), History.of(trials)) == expected
+    with torch.device("meta"):
+        assert one(engine(), History.of(trials)) == expected
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float16)
+    try:
+        assert one(engine(), History.of(trials)) == expected
+    finally:
+        torch.set_default_dtype(before)

@@ -1,6 +1,9 @@
+import math
+
 import pytest
 
 from hybridbo import Float, Int, Optimizer, TrialState, errors
+from hybridbo.testing import ScriptedBackend
 
 
 def make(space=None, **changes):
@@ -151,3 +154,77 @@ def test_silent_by_default(capfd):
 
     make().run(objective, 2, progress=False)
     assert capfd.readouterr() == ("", "")
+
+
+def test_exit_in_the_objective_is_a_failed_trial():
+    def leave(_):
+        raise SystemExit(1)
+
+    opt = make()
+    opt.run(leave, 2, progress=False)
+    assert [trial.error for trial in opt.trials] == ["SystemExit: 1"] * 2
+
+
+def test_an_exception_that_cannot_be_written_fails_the_trial():
+    class Mute(Exception):
+        def __str__(self):
+            raise ZeroDivisionError
+
+    def objective(_):
+        raise Mute
+
+    opt = make()
+    opt.run(objective, 1, progress=False)
+    assert opt.trials[0].error == "Mute"
+
+
+class Busy:
+    """A store that another process holds for a while."""
+
+    def __init__(self, store, times, error):
+        self._store, self.times, self.error = store, times, error
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def finish_trial(self, *args):
+        if self.times:
+            self.times -= 1
+            raise self.error
+        return self._store.finish_trial(*args)
+
+
+def test_a_value_waits_for_a_busy_store():
+    opt = make()
+    opt.store = Busy(opt.store, 3, errors.StoreBusy("locked"))
+    opt.run(lambda p: 0.25, 1, progress=False)
+    assert opt.trials[0].value == 0.25
+
+
+@pytest.mark.parametrize("error", [errors.StoreBusy("locked"), errors.StoreError("full", "Free some space.")])
+def test_a_value_that_cannot_be_stored_stands_in_the_error(error):
+    opt = make()
+    opt.store = Busy(opt.store, 99, error)
+    with pytest.raises(type(error), match=r"trial 0 gave 0\.25.*opt\.tell\(0, 0\.25\)"):
+        opt.run(lambda p: 0.25, 1, progress=False)
+
+
+def test_whoever_watches_is_told_of_fallbacks():
+    watcher = Watcher()
+    opt = make(llm=ScriptedBackend([errors.BackendUnavailable("connection refused")] * 9))
+    opt.run(lambda p: p["x"], 2, progress=watcher)
+    told = [text for kind, text, *_ in watcher.seen if kind == "message"]
+    assert any("connection refused" in text and text.startswith("trial 1: ") for text in told)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"n_trials": 1.5}, {"n_trials": math.inf}, {"n_trials": math.nan}, {"timeout": math.nan}]
+)
+def test_limits_that_are_no_numbers_of_trials_or_seconds_are_refused(limits):
+    with pytest.raises(errors.InvalidSettings, match=next(iter(limits))):
+        make().run(lambda p: p["x"], **limits, progress=False)
+
+
+def test_an_objective_that_is_no_function_is_refused():
+    with pytest.raises(errors.InvalidSettings, match="cannot be called"):
+        make().run(0.5, 3, progress=False)

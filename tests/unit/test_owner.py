@@ -106,3 +106,10 @@ def test_another_boot_or_host_is_not_judged(monkeypatch):
         process.wait()
         monkeypatch.setattr(owner, "_machine", lambda: "elsewhere")
         assert not owner.is_gone(other)
+
+
+def test_whoever_ran_before_the_last_boot_is_gone():
+    host, boot, space = owner.current().split("/")[0].split(":")
+    assert owner.is_gone(f"{host}:{'0' * len(boot)}:{space}/1/1")
+    assert not owner.is_gone(f"{host}:{boot}:another/1/1")
+    assert not owner.is_gone(f"elsewhere:{'0' * len(boot)}:{space}/1/1")
