@@ -136,7 +136,7 @@ def run(
             news = [event.message for event in study.events[told:] if event.kind in _SHOWN]
             told += len(study.events[told:])
             for message in dict.fromkeys(news):
-                watcher.message(f"trial {trial.number}: {message}")
+                watcher.message(f"note on trial {trial.number}: {message}")
             watcher.started(trial)
         done = evaluate(study, trial, objective)
         if watcher:

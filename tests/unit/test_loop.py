@@ -214,7 +214,7 @@ def test_whoever_watches_is_told_of_fallbacks():
     opt = make(llm=ScriptedBackend([errors.BackendUnavailable("connection refused")] * 9))
     opt.run(lambda p: p["x"], 2, progress=watcher)
     told = [text for kind, text, *_ in watcher.seen if kind == "message"]
-    assert any("connection refused" in text and text.startswith("trial 1: ") for text in told)
+    assert any("connection refused" in text and text.startswith("note on trial 1: ") for text in told)
 
 
 @pytest.mark.parametrize(
