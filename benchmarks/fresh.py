@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.cache import evaluation
 from benchmarks.problem import DATA, EvaluationFailed, Problem, known_range
+from hybridbo.demo.digits import pipeline
 from hybridbo.parameters import Params
 from hybridbo.space import Space
 
@@ -97,29 +98,12 @@ def _model(task: str, spec: Spec, params: Params) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     if task == "pipe_digits":
-        return _digits_pipeline(params)
+        return pipeline(params)
     given = dict(params)
     if task == "mlp_friedman":
         given["hidden_layer_sizes"] = (given.pop("width"),) * int(given.pop("n_layers"))  # type: ignore[arg-type]
     model = _by_name(spec["model"]["cls"])(**spec["model"]["fixed"], **given)
     return make_pipeline(StandardScaler(), model) if spec.get("scale") else model
-
-
-def _digits_pipeline(params: Params) -> Any:
-    from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    steps: list[Any] = [StandardScaler()] if params["scaler"] == "standard" else []
-    if params["pca"]:
-        steps.append(PCA(params["n_components"], random_state=0))
-    if params["model"] == "knn":
-        steps.append(KNeighborsClassifier(params["n_neighbors"], weights=params["weights"], p=params["p"]))
-    else:
-        steps.append(LogisticRegression(C=params["C"], max_iter=300))
-    return make_pipeline(*steps)
 
 
 def _folds(text: str) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from hybridbo import __version__
-from hybridbo.errors import InvalidState, InvalidValue
+from hybridbo.errors import HybridboError, InvalidState, InvalidValue
 from hybridbo.exits import Group
 
 if TYPE_CHECKING:
@@ -131,21 +131,17 @@ def init(
 @_STUDY
 def ask(store: str, study: str) -> None:
     """Print the next trial as one line of JSON: {"number": 3, "params": {...}}."""
-    # a backend that prints must not get between a script and its line
-    answers, problem = sys.stdout, None
+    answers = sys.stdout  # a backend that prints must not get between a script and its line
     with contextlib.redirect_stdout(sys.stderr), _opened(store, study) as opt:
         trial = opt.ask(detached=True)
-        line = json.dumps({"number": trial.number, "params": trial.params}, ensure_ascii=False, allow_nan=False)
+        data = {"number": trial.number, "params": trial.params}
         try:
             if answers is None:
                 raise OSError("standard output is closed")
-            click.echo(line, file=answers)
-            answers.flush()
+            click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False), file=answers)
         except OSError as error:
             opt.release(trial)  # nobody has seen it: the next ask offers it again
-            problem = error
-    if problem is not None:
-        raise click.ClickException(f"trial {trial.number} could not be printed: {problem}. Ask again.")
+            raise HybridboError(f"trial {trial.number} could not be printed: {error}.", "Ask again.") from error
 
 
 @main.command(context_settings={"ignore_unknown_options": True})  # -0.5 is a value, not an option

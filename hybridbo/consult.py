@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hybridbo.errors import BackendError
+from hybridbo.errors import BackendBadReply, BackendError, describe_error
 from hybridbo.llm.parse import parse_advice
 from hybridbo.ports import ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall, TrialStore
 from hybridbo.settings import LLMSettings
@@ -109,11 +109,11 @@ class Consultant:
         at, started = datetime.now(UTC), time.monotonic()
         result: ChatReply | ChatFailure
         try:
-            result = self._backend.complete(request)
+            result = _checked(self._backend.complete(request))
         except BackendError as error:
             result = ChatFailure(type(error).__name__, without_secrets(str(error)), error.advice, self._backend.name)
         except Exception as error:  # noqa: BLE001  # somebody else's backend must not end the search either
-            text = without_secrets(f"{type(error).__name__}: {error}")
+            text = without_secrets(describe_error(error))
             result = ChatFailure("BackendError", text, "fall back", self._backend.name)
         if isinstance(result, ChatFailure):
             seconds = time.monotonic() - started
@@ -141,6 +141,17 @@ class Consultant:
                 f"{len(advice.rejections)} rejected.{''.join(rejected)} {result.note}"
             )
             self._store.record_event(self._study, Event("llm_reply", message.strip(), trial_number))
+
+
+def _checked(reply: object) -> ChatReply:
+    """What a backend returned, which may be somebody else's first.
+
+    Raises:
+        BackendBadReply: No ChatReply, or one without a text.
+    """
+    if isinstance(reply, ChatReply) and isinstance(reply.text, str):
+        return reply
+    raise BackendBadReply(f"the backend returned {type(reply).__name__}, not a ChatReply with a text.")
 
 
 def without_secrets(text: str) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 import numpy as np
@@ -242,10 +243,6 @@ class Engine:
 
 
 def _with_pending(history: History, proposal: Proposal) -> History:
-    from datetime import UTC, datetime  # for a stand-in that nobody sees
-
     trial = Trial(len(history), proposal.params, TrialState.RUNNING, proposal.origin, datetime.min.replace(tzinfo=UTC))
-    queued: tuple[Mapping[str, object], ...] = history.queued
-    if proposal.origin.source == "user":
-        queued = queued[1:]
-    return replace(history, pending=(*history.pending, trial), queued=queued)  # type: ignore[arg-type]
+    queued = history.queued[1:] if proposal.origin.source == "user" else history.queued
+    return replace(history, pending=(*history.pending, trial), queued=queued)

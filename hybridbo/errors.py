@@ -159,3 +159,12 @@ class SurrogateError(HybridboError):
     """The Gaussian process cannot be fitted to these data."""
 
     advice: ClassVar[Advice] = "fall back"
+
+
+def describe_error(error: BaseException) -> str:
+    """Any exception in one line, as a trial's ``error``: its class and what it says, if it can say it."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  # somebody else's __str__
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

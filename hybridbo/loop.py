@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from hybridbo.errors import InvalidSettings, InvalidValue, SpaceExhausted, StoreBusy, StoreError
+from hybridbo.errors import InvalidSettings, InvalidValue, SpaceExhausted, StoreBusy, StoreError, describe_error
 from hybridbo.parameters import Params
 from hybridbo.ports import Event
 from hybridbo.trial import Origin, Trial
@@ -103,15 +103,6 @@ class OpenTrial:
     def origin(self) -> Origin:
         """Who proposed it, and why."""
         return self._trial.origin
-
-
-def describe_error(error: BaseException) -> str:
-    """An exception in one line, as a trial's ``error``."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001  # an exception that cannot even say what it is has failed the trial all the same
-        text = ""
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def run(

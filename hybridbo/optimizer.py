@@ -17,7 +17,7 @@ from hybridbo.asking import Asker
 from hybridbo.backends import get_backend
 from hybridbo.consult import Consultant, LLMUsage, without_secrets
 from hybridbo.engine import Engine
-from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, TrialNotFound
+from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, TrialNotFound, describe_error
 from hybridbo.objective import Objective
 from hybridbo.opening import backend_name, checked_seed, new_record, objective_of, open_study
 from hybridbo.parameters import Params
@@ -245,8 +245,8 @@ class Optimizer:
             yield handle
             if handle.value is None and not self.trials[asked.number].state.is_finished:
                 raise InvalidState(f"trial {asked.number} was given no value.", "Set trial.value in the with block.")
-        except Exception as error:
-            self.fail(asked, loop.describe_error(error))
+        except (Exception, SystemExit) as error:  # a training that exits has failed, and must not be offered for ever
+            self.fail(asked, describe_error(error))
             raise
         except BaseException:
             self.release(asked)

@@ -24,8 +24,9 @@ def maximise(
 ) -> Iterator[Params]:
     """Configurations in order of their score, best first, each once.
 
-    Discrete and continuous parameters move together: a neighbour changes one to three active or inactive columns, a
-    continuous one by a normal step of the round's scale, a discrete one to a neighbour in its order or to any value.
+    Discrete and continuous parameters move together: a neighbour changes one column for sure and each other one with
+    probability 1.5 / d, a continuous one by a normal step of the round's scale, a discrete one by at least one cell or,
+    one time in four, to any place.
 
     Args:
         score: From points of the unit cube, shape (n, d), to scores, shape (n,), larger is better.

@@ -99,3 +99,29 @@ def test_secrets_are_blotted_out(monkeypatch):
     monkeypatch.setenv("MY_API_KEY", "abcdefgh1")
     monkeypatch.setenv("SHORT_KEY", "the")
     assert without_secrets("abcdefgh1 is the key") == "[secret] is the key"
+
+
+class Careless:
+    """Somebody's first backend."""
+
+    name = "careless"
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def complete(self, request):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("answer", ["text", None, ChatReply(None, "m"), Mute("why")])
+def test_a_backend_that_breaks_its_promise_is_a_failure(store, answer):
+    one = Consultant(Careless(answer), store, "s", SPACE, LLMSettings())
+    assert isinstance(one.answer(request(), 0), ChatFailure)
+    assert [event.kind for event in store.get_events("s")] == ["llm_failed"]

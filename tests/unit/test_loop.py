@@ -228,3 +228,11 @@ def test_limits_that_are_no_numbers_of_trials_or_seconds_are_refused(limits):
 def test_an_objective_that_is_no_function_is_refused():
     with pytest.raises(errors.InvalidSettings, match="cannot be called"):
         make().run(0.5, 3, progress=False)
+
+
+def test_context_that_exits_fails_the_trial():
+    opt = make()
+    with pytest.raises(SystemExit), opt.trial():
+        raise SystemExit(1)
+    assert opt.trials[0].error == "SystemExit: 1"
+    assert opt.ask().number == 1
