@@ -1,60 +1,38 @@
-"""The surrogate: a BoTorch SingleTaskGP, Matern 5/2 over the mixed space, fitted by maximum a posteriori.
+"""The surrogate's hyperparameters: Matern 5/2 over the mixed space, fitted by maximum a posteriori.
 
-Its hyperparameters are a lengthscale per parameter, the noise and the mean; the targets have unit variance, so the
+They are a lengthscale per parameter, the noise and the mean; the targets have unit variance, so the
 signal variance is 1. The priors are log lengthscale ~ N(log(d) / 2, sqrt(3)) and log noise ~ N(-4, 1): those of
 Hvarfner et al. 2024 (Vanilla Bayesian Optimization Performs Great in High Dimensions, section 5.1), which BoTorch uses
 too, without their shift of sqrt(2). Theirs are made for a hundred points; with 5 to 30, lengthscales four times as long
 as the cube's diagonal see a plane, and the search circled around its first good point. The fit is L-BFGS on an explicit
 log posterior: for 5 to 50 points most of the time of BoTorch's stock fit is overhead.
+
+The model of record is the BoTorch SingleTaskGP of :mod:`hybridbo.gp.reference`; what is computed here and in
+:mod:`hybridbo.gp.process` gives its numbers without loading torch.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
-import gpytorch
 import numpy as np
-import torch
-from botorch.models import SingleTaskGP
-from botorch.settings import validate_input_scaling
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
 from hybridbo.errors import SurrogateError
+from hybridbo.gp import subset
 from hybridbo.parameters import Array
 
+if TYPE_CHECKING:
+    from botorch.models import SingleTaskGP
+
+JITTER = 1e-6  # added to the noise
 _NOISE_MEAN, _NOISE_SD = -4.0, 1.0
-_JITTER = 1e-6
 _LOG_BOUNDS = (-7.0, 7.0)  # of lengthscales; beyond, the likelihood is flat
 _NOISE_BOUNDS = (-12.0, 2.0)
 _BROKEN = 1e10  # stands for the value where the covariance cannot be factored
-
-
-class SpaceKernel(gpytorch.kernels.Kernel):
-    """Matern 5/2 on columns that share a lengthscale where they belong to one parameter.
-
-    Args:
-        lengthscales: One per parameter, shape (d,).
-        groups: The parameter of each column, shape (f,).
-    """
-
-    def __init__(self, lengthscales: torch.Tensor, groups: torch.Tensor) -> None:
-        super().__init__()
-        self.register_buffer("inverse", (1.0 / lengthscales)[groups])
-
-    def forward(self, x1: torch.Tensor, x2: torch.Tensor, diag: bool = False, **_: Any) -> torch.Tensor:
-        """Covariances, shape (..., n1, n2), or (..., n) for ``diag``, of columns (..., n1, f) and (..., n2, f)."""
-        a, b = x1 * self.inverse, x2 * self.inverse
-        squared = (a - b).square().sum(-1) if diag else (a.unsqueeze(-2) - b.unsqueeze(-3)).square().sum(-1)
-        return matern(squared)
-
-
-def matern(squared: torch.Tensor) -> torch.Tensor:
-    """Matern 5/2 correlation of squared distances (Rasmussen and Williams 2006, eq. 4.17)."""
-    r = torch.sqrt(5.0 * squared + 1e-20)  # the shift keeps the gradient of the root finite at 0
-    return (1.0 + r + r.square() / 3.0) * torch.exp(-r)
 
 
 def fit(x: Array, y: Array, groups: NDArray[np.int64], rng: np.random.Generator, restarts: int) -> Array:
@@ -74,7 +52,8 @@ def fit(x: Array, y: Array, groups: NDArray[np.int64], rng: np.random.Generator,
         SurrogateError: No start led to a finite density.
     """
     d = int(groups.max()) + 1
-    objective = _Posterior(x, y, groups)
+    rows = subset.rows(x, y, subset.MOST_FITTED)
+    objective = _Posterior(x[rows], y[rows], groups)
     bounds = [_LOG_BOUNDS] * d + [_NOISE_BOUNDS, (-3.0, 3.0)]
     best, best_value = None, _BROKEN
     for i in range(restarts):
@@ -94,33 +73,25 @@ def prior_centre(d: int) -> Array:
     return np.concatenate([np.full(d, _lengthscale_mean(d)), [_NOISE_MEAN, 0.0]])
 
 
-def build(x: Array, y: Array, groups: NDArray[np.int64], theta: Array) -> SingleTaskGP:
-    """The BoTorch model of the data under given hyperparameters, ready to predict.
+def covariance(a: Array, b: Array, groups: NDArray[np.int64], theta: Array) -> Array:
+    """Matern 5/2 correlations (Rasmussen and Williams 2006, eq. 4.17) of columns (n, f) and (m, f), shape (n, m)."""
+    inverse = np.exp(-theta[:-2])[groups]
+    a, b = a * inverse, b * inverse
+    squared = a @ b.T
+    squared *= -2.0
+    squared += np.square(a).sum(1)[:, None]
+    squared += np.square(b).sum(1)
+    r = np.sqrt(5.0 * np.maximum(squared, 0.0, out=squared))  # of equal rows, rounding may leave less than nothing
+    decay = np.exp(-r)
+    out: Array = (1.0 + r + r * r / 3.0) * decay
+    return out
 
-    Args:
-        x: Columns, shape (n, f).
-        y: Targets, larger is better, shape (n,).
-        groups: The parameter of each column, shape (f,).
-        theta: As :func:`fit` returns them, shape (d + 2,).
-    """
-    tensor = _tensor(theta)
-    kernel = SpaceKernel(tensor[:-2].exp(), torch.as_tensor(groups))
-    likelihood = gpytorch.likelihoods.GaussianLikelihood(
-        noise_constraint=gpytorch.constraints.GreaterThan(_JITTER / 2)
-    ).double()
-    likelihood.initialize(noise=tensor[-2].exp() + _JITTER)
-    mean = gpytorch.means.ConstantMean().double()
-    mean.initialize(constant=tensor[-1])
-    with validate_input_scaling(False):  # ranks of five points are not exactly standardised, and need not be
-        model = SingleTaskGP(
-            _tensor(x),
-            _tensor(y).unsqueeze(-1),
-            likelihood=likelihood,
-            covar_module=kernel,
-            mean_module=mean,
-            outcome_transform=None,
-        )
-    return model.eval()
+
+def build(x: Array, y: Array, groups: NDArray[np.int64], theta: Array) -> SingleTaskGP:
+    """The BoTorch model, see :func:`hybridbo.gp.reference.build`; torch is loaded by the call."""
+    from hybridbo.gp import reference
+
+    return reference.build(x, y, groups, theta)
 
 
 class _Posterior:
@@ -132,30 +103,34 @@ class _Posterior:
 
     def __init__(self, x: Array, y: Array, groups: NDArray[np.int64]) -> None:
         n, d = len(x), int(groups.max()) + 1
-        per_column = np.square(x[:, None, :] - x[None, :, :])
-        # distances per parameter once, so that an evaluation costs one product: shape (n * n, d)
-        self._squared = np.stack([per_column[:, :, groups == i].sum(-1) for i in range(d)], -1).reshape(n * n, d)
+        i, j = np.tril_indices(n, -1)  # what is symmetric is computed once
+        # distances per parameter once, so that an evaluation costs one product: shape (n * (n - 1) / 2, d)
+        self._squared = np.square(x[i] - x[j]) @ (groups[:, None] == np.arange(d)).astype(float)
+        self._below, self._diagonal = i * n + j, np.arange(n) * (n + 1)
         self._y, self._n, self._d = y, n, d
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
         n, d = self._n, self._d
         scales, noise, mean = theta[:d], math.exp(theta[d]), theta[d + 1]
         weights = np.exp(-2.0 * scales)
-        r = np.sqrt(5.0 * (self._squared @ weights)).reshape(n, n)
+        r = np.sqrt(5.0 * (self._squared @ weights))
         decay = np.exp(-r)
-        covariance = (1.0 + r + r * r / 3.0) * decay
-        covariance[np.diag_indices(n)] += noise + _JITTER
-        factor, info = lapack.dpotrf(covariance, lower=1)
+        flat = np.zeros(n * n)
+        flat[self._below] = (1.0 + r + r * r / 3.0) * decay
+        flat[self._diagonal] = 1.0 + noise + JITTER
+        # below the diagonal by rows is above it by columns, which is how LAPACK reads: nothing is copied
+        factor, info = lapack.dpotrf(flat.reshape(n, n).T, lower=0, clean=0, overwrite_a=1)
         if info != 0:
             return _BROKEN, np.zeros_like(theta)
-        inverse, _ = lapack.dpotri(factor, lower=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        log_root = np.log(flat[self._diagonal]).sum()
         residual = self._y - mean
-        alpha = inverse @ residual
-        value = 0.5 * residual @ alpha + np.log(np.diagonal(factor)).sum()
-        pull = inverse - np.outer(alpha, alpha)
-        by_scale = ((5.0 / 6.0) * pull * (1.0 + r) * decay).reshape(-1) @ self._squared * weights
-        gradient = np.concatenate([by_scale, [0.5 * np.trace(pull) * noise, -alpha.sum()]])
+        alpha, _ = lapack.dpotrs(factor, residual, lower=0)
+        value = 0.5 * residual @ alpha + log_root
+        lapack.dpotri(factor, lower=0, overwrite_c=1)  # flat holds the inverse now
+        pull = flat[self._below] - np.outer(alpha, alpha).reshape(-1)[self._below]
+        by_scale = ((5.0 / 3.0) * pull * (1.0 + r) * decay) @ self._squared * weights
+        trace = flat[self._diagonal].sum() - alpha @ alpha
+        gradient = np.concatenate([by_scale, [0.5 * trace * noise, -alpha.sum()]])
         return self._with_priors(theta, float(value), gradient)
 
     def _with_priors(self, theta: Array, value: float, gradient: Array) -> tuple[float, Array]:
@@ -168,7 +143,3 @@ class _Posterior:
 
 def _lengthscale_mean(d: int) -> float:
     return math.log(d) / 2.0
-
-
-def _tensor(array: Array) -> torch.Tensor:
-    return torch.tensor(np.asarray(array), dtype=torch.float64)

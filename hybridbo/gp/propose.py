@@ -7,7 +7,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
-from gpytorch.settings import fast_computations
 
 from hybridbo.belief import Belief
 from hybridbo.errors import SpaceExhausted, SurrogateError
@@ -78,11 +77,10 @@ def propose(
         SpaceExhausted: Everything is taken.
     """
     try:
-        # exact algebra on one thread: repeatable to the last digit
-        with isolated(), fast_computations(covar_root_decomposition=False, log_prob=False, solves=False):
+        with isolated():  # on one thread: repeatable to the last digit
             return _propose(space, seen, guide, rng, settings)
     except (ArithmeticError, RuntimeError, ValueError) as error:
-        # torch and linear_operator raise kinds of RuntimeError and ValueError for matrices they cannot factor
+        # NumPy, SciPy and torch raise kinds of these for matrices that they cannot factor
         raise SurrogateError(f"the surrogate broke down ({type(error).__name__}: {error}).") from error
 
 

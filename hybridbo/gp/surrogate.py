@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from botorch.acquisition.analytic import LogExpectedImprovement
-from botorch.models import SingleTaskGP
 from numpy.typing import NDArray
 
 from hybridbo.errors import SurrogateError
 from hybridbo.gp import feasibility, model
 from hybridbo.gp.features import Features, targets, to_loss
+from hybridbo.gp.process import Process
 from hybridbo.parameters import Array, Params
 from hybridbo.space import Space
 
@@ -43,7 +42,7 @@ class Surrogate:
 
     Attributes:
         features: How points become columns.
-        model: The Gaussian process on the targets, with fantasies at the pending points.
+        process: The Gaussian process on the targets, with fantasies at the pending points.
         incumbent: The target that has to be beaten.
         log_p: Log probability of success at columns; None if nothing has failed.
         losses: The observed losses, to turn predictions back into their units.
@@ -52,7 +51,7 @@ class Surrogate:
     """
 
     features: Features
-    model: SingleTaskGP
+    process: Process
     incumbent: float
     log_p: Callable[[Array], Array] | None
     losses: Array
@@ -66,14 +65,14 @@ class Surrogate:
         u = encode(space, seen.params)
         x, y, first, feasible = _merge(features.columns(u), targets(seen.losses), seen.feasible)
         theta, notes = _fit(x, y, features, rng, restarts)
-        process = model.build(x, y, features.groups, theta)
+        process = Process.of(x, y, features.groups, theta)
         known = x[feasible] if feasible.any() else x
-        incumbent = float(_posterior(process, known)[0].max())  # of the mean, not of the noisy values
+        incumbent = float(process.predict(known)[0].max())  # of the mean, not of the noisy values
         if seen.pending:
             # a pending trial is believed to give what is predicted: little improvement is left to expect next to it
             columns = features.columns(encode(space, seen.pending))
-            believed = _posterior(process, columns)[0]
-            process = model.build(np.concatenate([x, columns]), np.concatenate([y, believed]), features.groups, theta)
+            believed = process.predict(columns)[0]
+            process = Process.of(np.concatenate([x, columns]), np.concatenate([y, believed]), features.groups, theta)
             incumbent = max(incumbent, float(believed.max()))
         bad = np.concatenate([x[~feasible], features.columns(encode(space, seen.failed))])
         log_p = feasibility.log_probability(x[feasible], bad, features.groups, rng) if len(bad) else None
@@ -86,14 +85,13 @@ class Surrogate:
         LogEI is that of Ament et al. 2023 (Unexpected Improvements to Expected Improvement), eq. 8.
         """
         columns = self.features.columns(u)
-        with torch.no_grad():
-            improvement = LogExpectedImprovement(self.model, best_f=self.incumbent)
-            out: Array = improvement(torch.as_tensor(columns).unsqueeze(1)).numpy()
+        out = self.process.log_ei(columns, self.incumbent)
         return out + self.log_p(columns) if self.log_p else out
 
     def predict(self, u: Array) -> tuple[float, float]:
         """Expected loss and its standard deviation at one point, shape (1, d), in the units of the losses."""
-        mean, sd = (float(figure[0]) for figure in _posterior(self.model, self.features.columns(u)))
+        mean, variance = (float(figure[0]) for figure in self.process.predict(self.features.columns(u)))
+        sd = math.sqrt(variance)
         known = targets(self.losses)
         ends = [to_loss(mean + sign * sd, known, self.losses) / 2 for sign in (-1, 1)]  # halves: 1e308 has no double
         return to_loss(mean, known, self.losses), abs(ends[0] - ends[1])
@@ -113,13 +111,6 @@ def _fit(
     except SurrogateError as error:
         note = f"The fit failed ({error.message}); the hyperparameters that the priors expect were used"
         return model.prior_centre(len(features.space)), (note,)
-
-
-def _posterior(process: SingleTaskGP, columns: Array) -> tuple[Array, Array]:
-    with torch.no_grad():
-        posterior = process.posterior(torch.as_tensor(columns).unsqueeze(1))
-        mean, variance = posterior.mean.reshape(-1), posterior.variance.reshape(-1)
-    return mean.numpy(), variance.clamp_min(0.0).sqrt().numpy()
 
 
 def _merge(

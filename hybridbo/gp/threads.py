@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-import torch
 from threadpoolctl import ThreadpoolController
 
 
@@ -23,25 +23,41 @@ def isolated() -> Iterator[None]:
     """Within this context the user's debugging aids leave the arithmetic alone, and it leaves them alone.
 
     NumPy's error state, warnings as errors and torch's default device are meant for the user's code; here an underflow
-    is a zero, and a tensor lives on the processor.
+    is a zero, and a tensor lives on the processor. Whoever computes with torch in here has imported it before.
     """
-    with np.errstate(all="ignore"), warnings.catch_warnings(), torch.device("cpu"), one_thread():
+    with np.errstate(all="ignore"), warnings.catch_warnings(), one_thread(), ExitStack() as stack:
         warnings.simplefilter("ignore")
+        if torch := _torch():
+            stack.enter_context(torch.device("cpu"))
         yield
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Within this context BLAS, OpenMP and torch use one thread; the limits found before are restored at its end."""
+    with _controller(len(sys.modules)).limit(limits=1), _one_thread_of_torch():
+        yield
+
+
+@contextmanager
+def _one_thread_of_torch() -> Iterator[None]:
+    # threadpoolctl does not see the MKL inside torch, which computes exp and log on threads of its own once anybody in
+    # the process has called torch.set_num_threads
+    torch = _torch()
+    if torch is None:
+        yield
+        return
     before = torch.get_num_threads()
-    with _controller(len(sys.modules)).limit(limits=1):
-        # threadpoolctl does not see the MKL inside torch, which computes exp and log on threads of its own once
-        # anybody in the process has called torch.set_num_threads
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _torch() -> Any:
+    """torch, where somebody has imported it; the surrogate of one objective does without."""
+    return sys.modules.get("torch")
 
 
 @lru_cache(maxsize=1)

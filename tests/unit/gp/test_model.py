@@ -51,16 +51,6 @@ def test_the_value_is_gpytorchs_marginal_likelihood_with_the_priors(theta):
     assert -model._Posterior(x, y, GROUPS)(theta)[0] - constant == pytest.approx(log_likelihood + priors, rel=1e-6)
 
 
-def test_columns_of_a_parameter_share_its_lengthscale():
-    theta = np.array([0.0, 1.0, 2.0, -4.0, 0.0])
-    kernel = model.build(*data(), GROUPS, theta).covar_module
-    assert kernel.inverse.tolist() == pytest.approx(np.exp([-0.0, -1.0, -1.0, -2.0]).tolist())
-    a, b = torch.zeros(1, 4, dtype=torch.float64), torch.tensor([[0.3, 0.4, 0.0, 1.0]], dtype=torch.float64)
-    r = math.sqrt(5 * (0.3**2 + (0.4 / math.e) ** 2 + math.exp(-4)))
-    assert kernel(a, b).to_dense().item() == pytest.approx((1 + r + r * r / 3) * math.exp(-r))
-    assert kernel(b, b, diag=True).tolist() == pytest.approx([1.0])
-
-
 def test_the_fit_is_no_worse_than_where_it_started():
     x, y = data(20)
     theta = model.fit(x, y, GROUPS, np.random.default_rng(0), restarts=2)
@@ -94,18 +84,23 @@ def test_poor_data_are_fitted(x, y):
     assert posterior.variance.item() > 0
 
 
+def test_many_points_are_fitted_by_some_of_them(monkeypatch):
+    sizes = []
+
+    class Spy(model._Posterior):
+        def __init__(self, x, y, groups):
+            sizes.append(len(x))
+            super().__init__(x, y, groups)
+
+    monkeypatch.setattr(model, "_Posterior", Spy)
+    monkeypatch.setattr(model.subset, "MOST_FITTED", 40)
+    x, y = data(90)
+    theta = model.fit(x, y, GROUPS, np.random.default_rng(0), restarts=1)
+    assert sizes == [40]
+    assert theta[0] < theta[2] - 0.5  # it has still seen which parameter matters
+
+
 @pytest.mark.parametrize("y", [np.array([math.nan, 1.0, 2.0]), np.array([1e200, 1.0, 2.0])])
 def test_what_cannot_be_fitted_says_so(y):
     with np.errstate(all="ignore"), pytest.raises(SurrogateError, match="no starting point"):
         model.fit(np.random.default_rng(0).random((3, 4)), y, GROUPS, np.random.default_rng(0), restarts=2)
-
-
-def test_far_away_the_model_knows_nothing():
-    x, y = data()
-    process = model.build(x, y, GROUPS, np.array([-2.0, -2, -2, -6, 0.3]))
-    far = process.posterior(torch.full((1, 1, 4), 50.0, dtype=torch.float64))
-    assert far.mean.item() == pytest.approx(0.3)
-    assert far.variance.item() == pytest.approx(1.0)
-    at = process.posterior(torch.as_tensor(x[:1]).unsqueeze(1))
-    assert at.mean.item() == pytest.approx(y[0], abs=0.05)
-    assert at.variance.item() < 0.01

@@ -6,6 +6,7 @@ import pytest
 from hybridbo.belief import NumericBelief
 from hybridbo.errors import SpaceExhausted, SurrogateError
 from hybridbo.gp import model
+from hybridbo.gp.process import Process
 from hybridbo.gp.propose import Guide, Observations, propose
 from hybridbo.settings import GPSettings
 from hybridbo.space import Categorical, Float, Int, Space
@@ -138,6 +139,6 @@ def test_numbers_that_break_down_are_one_kind_of_error(monkeypatch):
     def fail(*_):
         raise RuntimeError("singular")
 
-    monkeypatch.setattr(model, "build", fail)
+    monkeypatch.setattr(Process, "of", fail)
     with pytest.raises(SurrogateError, match="singular"):
         suggest(MIXED, TEN, range(10))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from hybridbo.gp.threads import one_thread
+from hybridbo.gp.threads import isolated, one_thread
 
 
 def threads():
@@ -52,3 +52,22 @@ sys.exit(everybody > 1.3 * mine or torch.get_num_threads() != 2)
 
 def test_torch_is_limited_whatever_it_was_told_before():
     assert subprocess.run([sys.executable, "-c", TORCH], check=False).returncode == 0
+
+
+UNLOADED = """
+import sys
+from hybridbo.gp.threads import isolated
+with isolated():
+    import numpy
+    (numpy.ones((50, 50)) @ numpy.ones((50, 50))).sum()
+sys.exit("torch" in sys.modules)
+"""
+
+
+def test_torch_is_not_loaded_for_it():
+    assert subprocess.run([sys.executable, "-c", UNLOADED], check=False).returncode == 0
+
+
+def test_a_default_device_of_the_users_does_not_reach_in():
+    with torch.device("meta"), isolated():
+        assert torch.ones(1).device.type == "cpu"

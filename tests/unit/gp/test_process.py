@@ -1,0 +1,56 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from botorch.acquisition.analytic import _log_ei_helper
+
+from hybridbo.errors import SurrogateError
+from hybridbo.gp import process
+from hybridbo.gp.process import Process, log_improvement
+
+GROUPS = np.array([0, 1])
+THETA = np.array([-1.0, 0.0, -6.0, 0.0])
+
+
+def learned(n=12, jitter=0.0):
+    x = np.random.default_rng(0).random((n, 2))
+    return Process.of(x, np.sin(4 * x[:, 0]), GROUPS, THETA, jitter)
+
+
+def test_what_was_seen_is_predicted_and_what_is_far_is_not_known():
+    learner = learned()
+    mean, variance = learner.predict(np.concatenate([learner.x[:1], [[40.0, 40.0]]]))
+    assert mean[0] == pytest.approx(math.sin(4 * learner.x[0, 0]), abs=0.02)
+    assert variance[0] < 0.01
+    assert (mean[1], variance[1]) == pytest.approx((0.0, 1.0))
+
+
+def test_jitter_loosens_the_fit_to_the_data():
+    assert learned(jitter=0.1).predict(learned().x)[1].min() > 5 * learned().predict(learned().x)[1].max()
+
+
+def test_candidates_are_taken_in_pieces_that_change_nothing(monkeypatch):
+    points = np.random.default_rng(1).random((50, 2))
+    whole = learned().predict(points)
+    monkeypatch.setattr(process, "_AT_ONCE", 12 * 7)
+    np.testing.assert_allclose(learned().predict(points), whole, rtol=1e-13)
+
+
+@pytest.mark.parametrize("theta", [[-1.0, 0.0, -800.0, 0.0], [math.nan, 0.0, -4.0, 0.0]])
+def test_a_covariance_without_a_factor_says_so(theta, monkeypatch):
+    monkeypatch.setattr("hybridbo.gp.model.JITTER", -1.0)
+    with pytest.raises(SurrogateError, match="12 trials"):
+        Process.of(np.zeros((12, 2)), np.zeros(12), GROUPS, np.array(theta))
+
+
+def test_targets_that_are_not_finite_say_so():
+    with pytest.raises(SurrogateError, match="not finite"):
+        Process.of(np.eye(2), np.array([math.inf, 0.0]), GROUPS, THETA)
+
+
+def test_log_improvement_is_botorchs_over_the_whole_range():
+    z = np.concatenate([-np.logspace(-9, 12, 300), np.logspace(-9, 6, 100), [0.0, -1.0, -1e6]])
+    np.testing.assert_allclose(log_improvement(z), _log_ei_helper(torch.tensor(z)).numpy(), rtol=1e-13)
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(log_improvement(z)).all()
