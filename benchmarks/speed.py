@@ -1,6 +1,10 @@
 """Time of an ask and peak memory after 20 to 1,000 trials, hybridbo against Optuna's GPSampler on the same history.
 
-Every figure comes from a process of its own with one thread, since peak memory cannot be taken back.
+Every figure comes from processes of their own with one thread, since peak memory cannot be taken back: three of each
+method, by turns, so that a busy minute of the machine befalls both. What the first asks load and prepare (the default
+arm, torch) is not timed; Optuna keeps what it has learned from one ask for the next, as in use. That there is one
+thread is looked up in the process after the asks. The times are of the processor, with those of the clock beside
+them. The memory that the imports alone take is the peak after a study of eight trials.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +35,10 @@ SPACE = Space({
     "activation": Categorical(["relu", "tanh"]),
 })  # fmt: skip
 METHODS = ("hybridbo", "optuna-gp")
-_ASKS = 5
+_UNTIMED, _ASKS = 2, 9  # asks of a process
+_ROUNDS = 3  # processes of each method
+
+Figures = dict[str, float]
 
 
 def value(params: Params) -> float:
@@ -39,40 +47,92 @@ def value(params: Params) -> float:
     return float(np.sum((u - 0.3) ** 2) + 0.1 * np.sin(9 * u[0]))
 
 
-def measure(method: str, n: int) -> dict[str, float]:
-    """Median CPU seconds of five asks after ``n`` trials, and the peak memory of this process in MB."""
-    rng = np.random.default_rng(0)
-    history = [SPACE.decode(rng.random(len(SPACE))) for _ in range(n)]
-    search = (_hybridbo if method == "hybridbo" else _optuna)(history)
-    times = []
-    for _ in range(_ASKS):
-        began = time.process_time()  # of one thread; the clock would tell of other processes too
-        params, _ = search.ask()
-        times.append(time.process_time() - began)
-        search.tell(value(params))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"ask_s": statistics.median(times), "first_s": times[0], "peak_mb": peak}
+def measure(method: str, n: int) -> Figures:
+    """Median seconds of an ask after ``n`` trials in this process, and its peak memory in MB.
+
+    Returns:
+        ``cpu_s`` and ``wall_s`` of an ask, ``peak_mb``, ``imports_mb`` (the peak that a study of eight trials has
+        needed), and ``threads``, the most that any library would use.
+    """
+    _asks(_started(method, 8 - _UNTIMED), _UNTIMED)
+    imports = _peak_mb()
+    search = _started(method, n - _UNTIMED)
+    _asks(search, _UNTIMED)
+    cpu, wall = zip(*_asks(search, _ASKS), strict=True)
+    return {
+        "cpu_s": statistics.median(cpu),
+        "wall_s": statistics.median(wall),
+        "peak_mb": _peak_mb(),
+        "imports_mb": imports,
+        "threads": _threads(),
+    }
 
 
 def main(counts: list[int]) -> None:
     """Measure and print a table."""
-    print("| trials | " + " | ".join(f"{m} ask CPU ms | {m} peak MB" for m in METHODS) + " | ratio of times |")
-    print("| --- " * (2 * len(METHODS) + 2) + "|")
+    columns = [f"{m} {what}" for m in METHODS for what in ("CPU ms", "clock ms", "peak MB", "of it imports")]
+    print("| trials | " + " | ".join(columns) + " | ratio of CPU | ratio of peaks |")
+    print("| --- " * (len(columns) + 3) + "|")
     for n in counts:
-        found = [_elsewhere(method, n) for method in METHODS]
-        cells = [f"{1000 * f['ask_s']:.0f} | {f['peak_mb']:.0f}" if f else "not installed | " for f in found]
-        ratio = f"{found[0]['ask_s'] / found[1]['ask_s']:.2f}" if all(found) else ""
-        print(f"| {n} | {' | '.join(cells)} | {ratio} |", flush=True)
+        rounds = [[_elsewhere(method, n) for method in METHODS] for _ in range(_ROUNDS)]
+        print(_row(n, [_median(list(runs)) for runs in zip(*rounds, strict=True)]), flush=True)
 
 
-def _elsewhere(method: str, n: int) -> dict[str, float]:
+def _row(n: int, found: list[Figures]) -> str:
+    cells = [str(n)]
+    for f in found:
+        times = [f"{1000 * f[key]:.0f}" for key in ("cpu_s", "wall_s")] if f else ["not installed", ""]
+        cells += times + ([f"{f[key]:.0f}" for key in ("peak_mb", "imports_mb")] if f else ["", ""])
+    ratios = [found[0][key] / found[1][key] for key in ("cpu_s", "peak_mb")] if all(found) else []
+    return "| " + " | ".join([*cells, *(f"{ratio:.2f}" for ratio in ratios)]) + " |"
+
+
+def _median(runs: list[Figures]) -> Figures:
+    """Of each figure of several processes; nothing if one of them gave none."""
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]} if all(runs) else {}
+
+
+def _started(method: str, n: int) -> Any:
+    rng = np.random.default_rng(0)
+    return (_hybridbo if method == "hybridbo" else _optuna)([SPACE.decode(rng.random(len(SPACE))) for _ in range(n)])
+
+
+def _asks(search: Any, times: int) -> list[tuple[float, float]]:
+    """Seconds of processor and clock of each ask."""
+    taken = []
+    for _ in range(times):
+        cpu, wall = time.process_time(), time.perf_counter()
+        params, _ = search.ask()
+        taken.append((time.process_time() - cpu, time.perf_counter() - wall))
+        search.tell(value(params))
+    return taken
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _threads() -> int:
+    """The most threads that a library of this process would use."""
+    from threadpoolctl import threadpool_info
+
+    torch: Any = sys.modules.get("torch")
+    pools = [int(pool["num_threads"]) for pool in threadpool_info()]
+    return max([1, *pools, torch.get_num_threads() if torch else 1])
+
+
+def _elsewhere(method: str, n: int) -> Figures:
+    """The figures of a fresh process; nothing, and why on standard error, if it fails."""
     environment = os.environ | dict.fromkeys(THREADS, "1")
     command = [sys.executable, "-m", "benchmarks.speed", method, str(n)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # ourselves
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603  # ourselves
     if done.returncode:
         print(done.stderr.splitlines()[-1], file=sys.stderr)
         return {}
-    out: dict[str, float] = json.loads(done.stdout)
+    out: Figures = json.loads(done.stdout)
+    if out["threads"] != 1:
+        raise RuntimeError(f"{method} would use {out['threads']:.0f} threads: the times cannot be compared")
     return out
 
 
