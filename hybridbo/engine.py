@@ -93,7 +93,7 @@ class Engine:
     def _suggest_one(
         self, history: History, rng: np.random.Generator
     ) -> Generator[ChatRequest, ChatReply | ChatFailure, Proposal]:
-        taken = {self.space.key(trial.params) for trial in history.trials}
+        taken = {self._key(trial.params) for trial in history.trials}
         default = self.default_params()
         decision = policy.next_source(
             history, self.settings, default_is_open=self.space.key(default) not in taken, has_llm=self.has_llm
@@ -143,7 +143,7 @@ class Engine:
         """The next point of the study's Sobol sequence that has not been taken."""
         from scipy.stats import qmc  # half a second to import, and many asks do not come here
 
-        reason = " ".join([*(f"{note}; a Sobol point fills in." for note in notes), reason])
+        reason = " ".join([*(f"{note}; a Sobol point fills in." for note in notes), reason]).strip()
         used = sum(trial.origin.source == "sobol" for trial in history.trials)
         sequence = qmc.Sobol(len(self.space), scramble=True, rng=np.random.default_rng(self.seed))
         for block in range(used // _SOBOL_BLOCK + _SOBOL_BLOCKS):
@@ -179,38 +179,49 @@ class Engine:
         notes: tuple[str, ...],
         rng: np.random.Generator,
     ) -> Proposal:
-        from hybridbo.gp.prior import log_density  # torch loads with the first proposal of the GP
+        from hybridbo.gp.ladder import clean  # SciPy loads with the first proposal of the GP
+        from hybridbo.gp.prior import log_density
         from hybridbo.gp.propose import Guide, Observations, propose
 
         # a pruned trial may lack a constraint or a second objective
         trials = [trial for trial in history.completed if set(self.objective.names) <= trial.values.keys()]
         feasible = np.array([self.objective.is_feasible(trial.values) for trial in trials], dtype=bool)
-        losses = self._losses(trials, rng) if feasible.any() else self._violations(trials)
-        if len(trials) > 1 and (losses == losses[0]).all():
-            return self._sobol(history, taken, f"All {len(trials)} values are equal: there is nothing to model.", notes)
+        seen, cleaned = clean(
+            self.space,
+            Observations(
+                params=[trial.params for trial in trials],
+                losses=self._losses(trials, rng) if feasible.any() else self._violations(trials),
+                feasible=feasible if feasible.any() else ~feasible,
+                pending=[trial.params for trial in history.pending],
+                failed=[trial.params for trial in history.failed],
+            ),
+        )
+        notes, losses, n = (*notes, *cleaned), seen.losses, len(seen.losses)
+        if n > 1 and (losses == losses[0]).all() and seen.feasible.all() and not seen.failed:
+            return self._sobol(history, taken, "", (*notes, f"All {n} values are equal: there is nothing to model"))
         whose, beliefs = "The LLM's", advice.beliefs
         if not beliefs:
             whose, beliefs = "Published", knowledge.beliefs(self.space)
-        density = log_density(self.space, beliefs, np.array([self.space.encode(t.params) for t in trials]))
+        density = log_density(self.space, beliefs, np.array([self.space.encode(params) for params in seen.params]))
         trust = policy.trust(density, losses)
-        seen = Observations(
-            params=[trial.params for trial in trials],
-            losses=losses,
-            feasible=feasible if feasible.any() else ~feasible,
-            pending=[trial.params for trial in history.pending],
-            failed=[trial.params for trial in history.failed],
-        )
         found = propose(self.space, seen, Guide(taken, beliefs, trust.weight), rng, self.settings.gp)
-        reason = f"Largest expected improvement after {len(trials)} values."
+        reason = f"Largest expected improvement after {n} values."
         mean, sd = self._prediction(found.loss_mean, found.loss_sd)
         if not feasible.any():
-            reason = f"None of {len(trials)} trials keeps the constraints: the smallest violation is sought."
+            reason = f"None of {n} trials keeps the constraints: the smallest violation is sought."
             mean, sd = None, None
         if beliefs:
             reason += f" {whose} beliefs weigh {trust.weight:.2g}: {trust.reason}"
         notes = (*notes, *found.notes)
         reason = " ".join([reason, *(note if note.endswith(".") else f"{note}." for note in notes)])
         return Proposal(found.params, Origin("gp", reason, mean, sd), notes)
+
+    def _key(self, params: Params) -> str:
+        """``Space.key``, or any text where a store made elsewhere holds what the space cannot read."""
+        try:
+            return self.space.key(params)
+        except (TypeError, ValueError, ArithmeticError):
+            return repr(params)
 
     # Values ------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ The model of record is the BoTorch SingleTaskGP of :mod:`hybridbo.gp.reference`;
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,16 @@ _NOISE_BOUNDS = (-12.0, 2.0)
 _BROKEN = 1e10  # stands for the value where the covariance cannot be factored
 
 
-def fit(x: Array, y: Array, groups: NDArray[np.int64], rng: np.random.Generator, restarts: int) -> Array:
+def fit(
+    x: Array,
+    y: Array,
+    groups: NDArray[np.int64],
+    rng: np.random.Generator,
+    restarts: int,
+    *,
+    jitter: float = 0.0,
+    stop: Callable[[], None] | None = None,
+) -> Array:
     """Hyperparameters of the highest posterior density found.
 
     Args:
@@ -44,6 +54,8 @@ def fit(x: Array, y: Array, groups: NDArray[np.int64], rng: np.random.Generator,
         groups: The parameter of each column, shape (f,).
         rng: Draws the starting points after the first, which is the prior's centre.
         restarts: How many starting points.
+        jitter: Variance added to the noise.
+        stop: Called at every step; raises when there is no time left.
 
     Returns:
         Log lengthscales, log noise and mean, shape (d + 2,).
@@ -53,7 +65,7 @@ def fit(x: Array, y: Array, groups: NDArray[np.int64], rng: np.random.Generator,
     """
     d = int(groups.max()) + 1
     rows = subset.rows(x, y, subset.MOST_FITTED)
-    objective = _Posterior(x[rows], y[rows], groups)
+    objective = _Posterior(x[rows], y[rows], groups, jitter, stop)
     bounds = [_LOG_BOUNDS] * d + [_NOISE_BOUNDS, (-3.0, 3.0)]
     best, best_value = None, _BROKEN
     for i in range(restarts):
@@ -101,15 +113,25 @@ class _Posterior:
     differentiation takes ten times as long as the arithmetic.
     """
 
-    def __init__(self, x: Array, y: Array, groups: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        x: Array,
+        y: Array,
+        groups: NDArray[np.int64],
+        jitter: float = 0.0,
+        stop: Callable[[], None] | None = None,
+    ) -> None:
         n, d = len(x), int(groups.max()) + 1
         i, j = np.tril_indices(n, -1)  # what is symmetric is computed once
         # distances per parameter once, so that an evaluation costs one product: shape (n * (n - 1) / 2, d)
         self._squared = np.square(x[i] - x[j]) @ (groups[:, None] == np.arange(d)).astype(float)
         self._below, self._diagonal = i * n + j, np.arange(n) * (n + 1)
         self._y, self._n, self._d = y, n, d
+        self._least, self._stop = 1.0 + JITTER + jitter, stop
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
+        if self._stop:
+            self._stop()
         n, d = self._n, self._d
         scales, noise, mean = theta[:d], math.exp(theta[d]), theta[d + 1]
         weights = np.exp(-2.0 * scales)
@@ -117,7 +139,7 @@ class _Posterior:
         decay = np.exp(-r)
         flat = np.zeros(n * n)
         flat[self._below] = (1.0 + r + r * r / 3.0) * decay
-        flat[self._diagonal] = 1.0 + noise + JITTER
+        flat[self._diagonal] = self._least + noise
         # below the diagonal by rows is above it by columns, which is how LAPACK reads: nothing is copied
         factor, info = lapack.dpotrf(flat.reshape(n, n).T, lower=0, clean=0, overwrite_a=1)
         if info != 0:

@@ -11,7 +11,9 @@ import numpy as np
 from hybridbo.belief import Belief
 from hybridbo.errors import SpaceExhausted, SurrogateError
 from hybridbo.gp import acquire, prior
-from hybridbo.gp.surrogate import Observations, Surrogate, encode
+from hybridbo.gp.ladder import TROUBLE, Deadline
+from hybridbo.gp.observations import Observations, encode
+from hybridbo.gp.surrogate import Surrogate
 from hybridbo.gp.threads import isolated
 from hybridbo.parameters import Array, Params
 from hybridbo.settings import GPSettings
@@ -79,18 +81,21 @@ def propose(
     try:
         with isolated():  # on one thread: repeatable to the last digit
             return _propose(space, seen, guide, rng, settings)
-    except (ArithmeticError, RuntimeError, ValueError) as error:
-        # NumPy, SciPy and torch raise kinds of these for matrices that they cannot factor
+    except SurrogateError:
+        raise
+    except TROUBLE as error:
         raise SurrogateError(f"the surrogate broke down ({type(error).__name__}: {error}).") from error
 
 
 def _propose(
     space: Space, seen: Observations, guide: Guide, rng: np.random.Generator, settings: GPSettings
 ) -> Suggestion:
-    surrogate = Surrogate.fit(space, seen, rng, settings.restarts)
+    deadline = Deadline.of(settings.deadline_s)
+    surrogate = Surrogate.fit(space, seen, rng, settings.restarts, deadline)
     exponent = guide.weight * _PIBO_BETA / len(seen.params) if guide.beliefs else 0.0
 
     def score(u: Array) -> Array:
+        deadline.check()
         out = surrogate.score(u)
         return out + exponent * prior.log_density(space, guide.beliefs, u) if exponent else out
 

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hybridbo.errors import SurrogateError
-from hybridbo.gp import feasibility, model
+from hybridbo.gp import feasibility, ladder, subset
 from hybridbo.gp.features import Features, targets, to_loss
+from hybridbo.gp.ladder import Deadline, Sample, Task
+from hybridbo.gp.observations import Observations, encode
 from hybridbo.gp.process import Process
-from hybridbo.parameters import Array, Params
+from hybridbo.parameters import Array
 from hybridbo.space import Space
 
-
-@dataclass(frozen=True)
-class Observations:
-    """What the surrogate learns from.
-
-    Attributes:
-        params: Configurations with a value.
-        losses: Their values, smaller is better, shape (n,), n >= 1.
-        feasible: Whether each keeps the constraints, shape (n,).
-        pending: Configurations being evaluated.
-        failed: Configurations that gave no value.
-    """
-
-    params: Sequence[Params]
-    losses: Array
-    feasible: NDArray[np.bool_]
-    pending: Sequence[Params] = ()
-    failed: Sequence[Params] = ()
+__all__ = ["Observations", "Surrogate", "encode"]
 
 
 @dataclass(frozen=True)
@@ -59,25 +43,40 @@ class Surrogate:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, space: Space, seen: Observations, rng: np.random.Generator, restarts: int) -> Surrogate:
-        """Learn from what was observed."""
+    def fit(
+        cls,
+        space: Space,
+        seen: Observations,
+        rng: np.random.Generator,
+        restarts: int,
+        deadline: Deadline | None = None,
+    ) -> Surrogate:
+        """Learn from what was observed.
+
+        Predictions rest on at most ``subset.MOST_PREDICTED`` observations with a value and as many without.
+
+        Args:
+            space: The space.
+            seen: What was observed; see :func:`hybridbo.gp.ladder.clean`.
+            rng: Draws the starting points of the fits.
+            restarts: How many of them.
+            deadline: When to be content with less; None for never.
+
+        Raises:
+            SurrogateError: No rung of the ladder holds.
+        """
         features = Features.of(space)
         u = encode(space, seen.params)
-        x, y, first, feasible = _merge(features.columns(u), targets(seen.losses), seen.feasible)
-        theta, notes = _fit(x, y, features, rng, restarts)
-        process = Process.of(x, y, features.groups, theta)
-        known = x[feasible] if feasible.any() else x
-        incumbent = float(process.predict(known)[0].max())  # of the mean, not of the noisy values
-        if seen.pending:
-            # a pending trial is believed to give what is predicted: little improvement is left to expect next to it
-            columns = features.columns(encode(space, seen.pending))
-            believed = process.predict(columns)[0]
-            process = Process.of(np.concatenate([x, columns]), np.concatenate([y, believed]), features.groups, theta)
-            incumbent = max(incumbent, float(believed.max()))
-        bad = np.concatenate([x[~feasible], features.columns(encode(space, seen.failed))])
-        log_p = feasibility.log_probability(x[feasible], bad, features.groups, rng) if len(bad) else None
-        leaders = u[first][np.argsort(-y, kind="stable")[:5]]
-        return cls(features, process, incumbent, log_p, seen.losses, leaders, notes)
+        everything = Sample(features.columns(u), targets(seen.losses), seen.feasible, np.arange(len(u)))
+        sample, said = ladder.prepare(everything)
+        sample = sample.take(subset.rows(sample.x, sample.y, subset.MOST_PREDICTED))
+        pending = features.columns(encode(space, seen.pending))
+        task = Task(sample.x, sample.y, features.groups, rng, restarts, deadline or Deadline.of(math.inf))
+        (process, incumbent), fallen = ladder.climb(task, partial(_condition, sample, pending, features))
+        failed = features.columns(encode(space, seen.failed))
+        log_p, doubt = _log_p(sample, failed, features, rng)
+        leaders = u[sample.rows[np.argsort(-sample.y, kind="stable")[:5]]]
+        return cls(features, process, incumbent, log_p, seen.losses, leaders, (*said, *fallen, *doubt))
 
     def score(self, u: Array) -> Array:
         """The score log EI(x) + log P(x succeeds) at points of the unit cube, shape (n, d) to (n,).
@@ -97,34 +96,36 @@ class Surrogate:
         return to_loss(mean, known, self.losses), abs(ends[0] - ends[1])
 
 
-def encode(space: Space, configurations: Sequence[Params]) -> Array:
-    """Points of the unit cube, shape (n, d), of configurations; n may be 0."""
-    rows = [space.encode(params) for params in configurations]
-    return np.array(rows) if rows else np.empty((0, len(space)))
+def _condition(
+    sample: Sample, pending: Array, features: Features, theta: Array, jitter: float
+) -> tuple[Process, float]:
+    """The process that has seen the sample and believes in the pending trials, and the target to be beaten.
 
-
-def _fit(
-    x: Array, y: Array, features: Features, rng: np.random.Generator, restarts: int
-) -> tuple[Array, tuple[str, ...]]:
-    try:
-        return model.fit(x, y, features.groups, rng, restarts), ()
-    except SurrogateError as error:
-        note = f"The fit failed ({error.message}); the hyperparameters that the priors expect were used"
-        return model.prior_centre(len(features.space)), (note,)
-
-
-def _merge(
-    x: Array, y: Array, feasible: NDArray[np.bool_]
-) -> tuple[Array, Array, NDArray[np.int64], NDArray[np.bool_]]:
-    """One row per place, with the mean of its targets: equal rows would make the covariance singular.
-
-    Returns:
-        Columns, targets, which row each comes from, and whether most of its trials were feasible.
+    A pending trial is believed to give what is predicted: little improvement is left to expect next to it.
     """
-    _, first, inverse = np.unique(x, axis=0, return_index=True, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    count, order = np.bincount(inverse), np.argsort(first, kind="stable")
-    mean = np.bincount(inverse, weights=y) / count
-    kept = np.bincount(inverse, weights=feasible.astype(float)) / count > 0.5
-    rows = first[order]
-    return x[rows], mean[order], rows, kept[order]
+    process = Process.of(sample.x, sample.y, features.groups, theta, jitter)
+    known = sample.x[sample.feasible] if sample.feasible.any() else sample.x
+    incumbent = float(process.predict(known)[0].max())  # of the mean, not of the noisy values
+    if len(pending):
+        believed = process.predict(pending)[0]
+        x, y = np.concatenate([sample.x, pending]), np.concatenate([sample.y, believed])
+        process = Process.of(x, y, features.groups, theta, jitter)
+        incumbent = max(incumbent, float(believed.max()))
+    return process, incumbent
+
+
+def _log_p(
+    sample: Sample, failed: Array, features: Features, rng: np.random.Generator
+) -> tuple[Callable[[Array], Array] | None, tuple[str, ...]]:
+    """The log probability of success, None where nothing has failed, and a sentence if it could not be learned."""
+    good, bad = sample.x[sample.feasible], np.concatenate([sample.x[~sample.feasible], failed])
+    if not len(bad):
+        return None, ()
+    half = subset.MOST_PREDICTED // 2
+    if len(good) + len(bad) > 2 * half:
+        good, bad = (part[subset.rows(part, np.zeros(len(part)), half)] for part in (good, bad))
+    try:
+        return feasibility.log_probability(good, bad, features.groups, rng), ()
+    except ladder.TROUBLE as error:
+        why = f"The model of failures failed ({type(error).__name__}: {error})"
+        return None, (f"{why}; every place counts as equally likely to succeed",)

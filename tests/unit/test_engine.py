@@ -402,7 +402,17 @@ def test_when_all_seeds_have_failed_the_rest_of_the_advice_is_used():
 def test_equal_values_are_no_ground_for_a_model():
     trials = search(engine(), lambda _: 1.0, 9)
     assert sources(trials)[5:] == ["sobol"] * 4
-    assert "equal" in one(engine(), History.of(trials)).origin.reason
+    proposal = one(engine(), History.of(trials))
+    assert proposal.notes == ("All 9 values are equal: there is nothing to model",)
+    assert proposal.origin.reason == f"{proposal.notes[0]}; a Sobol point fills in."
+
+
+def test_equal_values_with_failures_beside_them_are_ground_for_a_model_of_failures():
+    space = Space({"x": Float(0, 1), "y": Float(0, 1)})
+    trials = search(engine(space), lambda p: None if p["x"] > 0.4 else 1.0, 30)
+    failed = [t.state is TrialState.FAILED for t in trials]
+    assert set(sources(trials)[6:]) == {"gp"}
+    assert sum(failed[10:]) < 8  # of twenty; twelve by chance
 
 
 def test_debugging_aids_of_the_user_change_nothing():

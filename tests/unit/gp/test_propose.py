@@ -5,7 +5,6 @@ import pytest
 
 from hybridbo.belief import NumericBelief
 from hybridbo.errors import SpaceExhausted, SurrogateError
-from hybridbo.gp import model
 from hybridbo.gp.process import Process
 from hybridbo.gp.propose import Guide, Observations, propose
 from hybridbo.settings import GPSettings
@@ -72,7 +71,8 @@ TROUBLE = {
 @pytest.mark.parametrize(("space", "params", "losses"), list(TROUBLE.values()), ids=list(TROUBLE))
 def test_numerical_trouble_still_gives_a_sensible_proposal(space, params, losses):
     found = suggest(space, params, losses, pending=points(space, 1, seed=9), failed=points(space, 1, seed=8))
-    assert found.notes == ()
+    assert all("merged" in note for note in found.notes)
+    assert bool(found.notes) == (len({space.key(p) for p in params}) < len(params))
     assert math.isfinite(found.loss_mean)
     assert found.loss_sd >= 0
     assert min(losses) <= found.loss_mean <= max(losses)
@@ -125,20 +125,28 @@ def test_it_is_repeatable():
     assert suggest(MIXED, TEN, range(10)) == suggest(MIXED, TEN, range(10))
 
 
-def test_a_fit_that_fails_is_noted_and_done_without(monkeypatch):
+@pytest.mark.parametrize("part", ["process.Process.of", "acquire.maximise"])
+def test_numbers_that_break_down_are_one_kind_of_error(part, monkeypatch):
     def fail(*_, **__):
-        raise SurrogateError("no.")
+        raise FloatingPointError("overflow")
 
-    monkeypatch.setattr(model, "fit", fail)
-    found = suggest(MIXED, TEN, range(10))
-    assert len(found.notes) == 1
-    assert "The fit failed" in found.notes[0]
+    monkeypatch.setattr(f"hybridbo.gp.{part}", fail)
+    with pytest.raises(SurrogateError, match="FloatingPointError: overflow"):
+        suggest(MIXED, TEN, range(10))
 
 
-def test_numbers_that_break_down_are_one_kind_of_error(monkeypatch):
+def test_a_defect_is_not_taken_for_numerical_trouble(monkeypatch):
     def fail(*_):
-        raise RuntimeError("singular")
+        raise TypeError("a defect")
 
     monkeypatch.setattr(Process, "of", fail)
-    with pytest.raises(SurrogateError, match="singular"):
+    with pytest.raises(TypeError, match="a defect"):
         suggest(MIXED, TEN, range(10))
+
+
+def test_past_the_deadline_nothing_more_is_scored():
+    losses = np.arange(10.0)
+    seen = Observations(TEN, losses, np.ones(10, dtype=bool))
+    hurried = GPSettings(candidates=64, restarts=1, deadline_s=1e-9)
+    with pytest.raises(SurrogateError, match="100% of the 1e-09 s"):
+        propose(MIXED, seen, Guide(set(), {}, 0.0), np.random.default_rng(0), hurried)

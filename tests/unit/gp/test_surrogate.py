@@ -17,10 +17,6 @@ def at(*places):
     return encode(LINE, [{"x": x} for x in places])
 
 
-def test_nothing_encodes_as_no_rows():
-    assert encode(LINE, []).shape == (0, 1)
-
-
 def test_the_score_is_higher_where_more_is_to_be_gained():
     surrogate = learned([(x - 0.5) ** 2 for x in PLACES])
     scores = surrogate.score(at(0.5, 0.1, 0.95))
@@ -57,3 +53,14 @@ def test_predictions_are_losses():
     mean, sd = surrogate.predict(at(0.5))
     assert mean == pytest.approx(50, abs=10)
     assert 0 < sd < 20
+
+
+def test_many_observations_are_predicted_from_some_of_them(monkeypatch):
+    losses = [100 * x for x in PLACES]
+    whole = learned(losses, failed=[{"x": x} for x in (0.01, 0.02, 0.03)])
+    monkeypatch.setattr("hybridbo.gp.subset.MOST_PREDICTED", 4)
+    part = learned(losses, failed=[{"x": x} for x in (0.01, 0.02, 0.03)])
+    assert (len(whole.process.x), len(part.process.x)) == (6, 4)
+    assert part.leaders[0] == whole.leaders[0] == 0
+    assert np.isfinite(part.score(at(*PLACES))).all()
+    assert len(part.process.x) == 4
