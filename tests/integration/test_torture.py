@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from strategies import finite_floats, spaces
 
 from hybridbo import Categorical, Float, Int, Optimizer, Space
 from hybridbo.errors import SpaceExhausted
+from hybridbo.trial import Origin, Proposal
 
 QUICK = {"seed_trials": 3, "gp": {"candidates": 64, "restarts": 1}}
 FAILED = None
@@ -190,6 +192,44 @@ def test_a_trend_is_seen_through_outliers():
     assert best_of(once, 8, bowl) < random / 2
     corner = [lambda params: 1e300 if params["x"] > 0.8 else bowl(params)] * 15
     assert best_of(corner, 4, bowl) < random / 2
+
+
+def long(space, outcomes, configurations):
+    """A search that has evaluated all of the configurations."""
+    opt = Optimizer(space, llm=None, seed=1, settings=QUICK)
+    for number, (params, outcome) in enumerate(zip(configurations, outcomes, strict=False)):
+        proposal = Proposal(params, Origin("sobol", "."))
+        opt.store.create_trial(opt.study, proposal, key=opt.space.key(params), owner="me", seen=number)
+        opt.store.finish_trial(opt.study, number, opt.objective.outcome(outcome))
+    return opt
+
+
+def test_after_a_thousand_trials_an_ask_takes_seconds_at_most():
+    rng = np.random.default_rng(0)
+    places = [BOX.decode(u) for u in rng.random((1000, 3))]
+    tortured(BOX, [bowl] * 4)  # what has to be loaded is loaded
+    opt = long(BOX, [bowl(params) for params in places], places)
+    opt.tell(opt.ask(), 1.0)  # the default
+    began = time.process_time()
+    trial = opt.ask()
+    assert time.process_time() - began < 2
+    check(opt, trial)
+    assert trial.origin.source == "gp"
+    assert bowl(trial.params) < 0.01
+    assert fallbacks(opt) == []
+
+
+def test_the_last_configurations_are_found_by_the_model_too():
+    space = Space({"a": Int(0, 46), "b": Int(0, 46)})
+    keep = [{"a": 3, "b": 40}, {"a": 23, "b": 24}, {"a": 45, "b": 2}]
+    others = [params for params in space.configurations() if params not in keep]
+    opt = long(space, [float(params["a"]) for params in others], others)
+    found = [opt.ask() for _ in keep]
+    for trial in found:
+        check(opt, trial)
+    assert sorted(trial.params["a"] for trial in found) == [3, 23, 45]
+    with pytest.raises(SpaceExhausted):
+        opt.ask()
 
 
 @settings(max_examples=25, deadline=None)
