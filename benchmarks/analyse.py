@@ -91,6 +91,13 @@ def mean_regret(table: Table, method: str, n: int) -> float:
     return float(np.nanmean(_after(table, method, n)))
 
 
+def per_problem(table: Table, method: str, n: int) -> Array:
+    """Mean over seeds after ``n`` trials, shape (problems,); NaN where there is no row."""
+    after = _after(table, method, n)
+    counts = np.sum(~np.isnan(after), axis=1)
+    return np.where(counts > 0, np.nansum(after, axis=1) / np.maximum(counts, 1), np.nan)
+
+
 def mean_ranks(table: Table, n: int) -> dict[str, float]:
     """Mean rank among all methods that have a row, 1 is best, over problems and seeds."""
     from scipy.stats import rankdata

@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--methods", default=_DEFAULT_METHODS, help="separated by commas; all")
     run.add_argument("--seeds", type=int, default=10, help="how many, from --first-seed on")
     run.add_argument("--first-seed", type=int, default=0)
-    run.add_argument("--budget", type=int, default=30, help="trials per search")
+    run.add_argument("--budget", type=int, help="trials per search; 30, and 50 with several objectives")
     run.add_argument("--out", type=Path, default=Path(".cache/bench.jsonl"), metavar="FILE")
     run.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, one thread each")
     run.add_argument("--settings", default="", metavar="JSON", help="settings of hybridbo's methods")
@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
     if wrong := [name for name in names if name not in (*methods.NAMES, *methods.SAMPLES)]:
         return _wrong(f"there is no method {wrong[0]!r}; known: {', '.join((*methods.NAMES, *methods.SAMPLES))}")
     jobs = [
-        run.Job(method, problem, seed, args.budget, args.settings, args.tag)
+        run.Job(method, problem, seed, args.budget or suites.budget(problem), args.settings, args.tag)
         for seed in range(args.first_seed, args.first_seed + args.seeds)
         for problem in problems
         for method in names

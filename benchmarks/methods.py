@@ -3,7 +3,9 @@
 ``hybridbo``, ``hybridbo-llm`` (recorded replies; sample by seed), ``hybridbo-llm-0`` and ``-1`` (one sample),
 ``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %), ``llm-only``,
 ``random``, ``optuna-tpe``, ``optuna-gp``; behind the last three, ``+default`` adds hybridbo's arm 0 as first trial and
-``+seeds`` arm 0 and the four recorded points that ``hybridbo-llm`` starts with.
+``+seeds`` arm 0 and the four recorded points that ``hybridbo-llm`` starts with. For several objectives there are
+``optuna-nsga2``, with Optuna's default of 50 per generation, and ``optuna-nsga2-10``, with ten: with 50 trials the
+default is random search.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ class Method(Protocol):
         """The next configuration, and who proposed it."""
         ...
 
-    def tell(self, value: float) -> None:
-        """Its value."""
+    def tell(self, value: Any) -> None:
+        """Its value; with several objectives, the values by name."""
         ...
 
     def fail(self, reason: str) -> None:
@@ -52,12 +54,11 @@ class Hybrid:
     ) -> None:
         from hybridbo import Optimizer
 
-        self._optimizer = Optimizer(
-            problem.space, problem.direction, task=problem.task, llm=llm, seed=seed, settings=settings
-        )
+        what = problem.arguments()
+        self._optimizer = Optimizer(problem.space, **what, task=problem.task, llm=llm, seed=seed, settings=settings)
         self._trial: Any = None
 
-    def add(self, params: Params, value: float) -> None:
+    def add(self, params: Params, value: Any) -> None:
         """Take in a trial that was made elsewhere."""
         self._optimizer.enqueue(params)
         self._optimizer.tell(self._optimizer.ask(), value)
@@ -67,7 +68,7 @@ class Hybrid:
         self._trial = self._optimizer.ask()
         return dict(self._trial.params), self._trial.origin.source
 
-    def tell(self, value: float) -> None:
+    def tell(self, value: Any) -> None:
         """See Method."""
         self._optimizer.tell(self._trial, value)
 
@@ -86,7 +87,7 @@ class Listed:
         """See Method."""
         return (self._first.pop(0), "given") if self._first else (self._draw(), self._source)
 
-    def tell(self, value: float) -> None:
+    def tell(self, value: Any) -> None:
         """It does not learn."""
 
     def fail(self, reason: str) -> None:
@@ -134,7 +135,9 @@ def make(name: str, problem: Problem, seed: int, settings: dict[str, Any] | None
         return Listed(given, lambda: problem.sample(rng), "random")
     if base == "llm-only" and not first:
         return _llm_only(problem, seed)
-    if base in ("optuna-tpe", "optuna-gp"):
+    if base in (*_OPTUNA, *GENETIC):
+        if base in GENETIC and "objectives" not in problem.arguments():
+            raise NotApplicable("it is for several objectives")
         if find_spec("optuna") is None:
             raise NotApplicable("optuna is not installed")
         from benchmarks.peers import Optuna
@@ -144,9 +147,12 @@ def make(name: str, problem: Problem, seed: int, settings: dict[str, Any] | None
 
 
 _HYBRIDS = ["hybridbo", "hybridbo-llm", "hybridbo-shuffled", "hybridbo-adversarial"]
-_PEERS = ["random", "optuna-tpe", "optuna-gp"]
+_OPTUNA = ["optuna-tpe", "optuna-gp"]
+_PEERS = ["random", *_OPTUNA]
+GENETIC = ["optuna-nsga2", "optuna-nsga2-10"]
 SAMPLES = ["hybridbo-llm-0", "hybridbo-llm-1"]
 NAMES = [*_HYBRIDS, "llm-only", *(peer + first for first in ("", "+default", "+seeds") for peer in _PEERS)]
+NAMES += GENETIC
 
 
 def _given(first: str, problem: Problem, seed: int) -> list[Params]:

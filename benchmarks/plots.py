@@ -1,13 +1,14 @@
-"""Regret against trials with a confidence band, one picture per suite, as PNG and SVG."""
+"""Regret, or the share of the front's hypervolume, against trials with a confidence band; PNG and SVG per suite."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks import analyse
+from benchmarks import analyse, pareto
 from benchmarks.analyse import Row, Table
 from hybridbo.parameters import Array
 
@@ -25,9 +26,10 @@ def save(rows: Sequence[Row], folder: Path) -> list[Path]:
     mpl.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for suite in dict.fromkeys(row["problem"].split("/")[0] for row in rows):
-        table = analyse.tabulate([row for row in rows if row["problem"].split("/")[0] == suite])
-        files += _draw(suite, table, folder)
+    for part, draw in zip(pareto.split(rows), (_regret, _share), strict=True):
+        for suite in dict.fromkeys(row["problem"].split("/")[0] for row in part):
+            table = analyse.tabulate([row for row in part if row["problem"].split("/")[0] == suite])
+            files += _draw(suite, table, folder, draw)
     return files
 
 
@@ -48,16 +50,28 @@ def band(curves: Array) -> tuple[Array, Array, Array]:
     return per_seed.mean(axis=0), low, high
 
 
-def _draw(suite: str, table: Table, folder: Path) -> list[Path]:
+def _regret(axes: Any) -> Callable[[Array], Array]:
+    """Labels the axes; returns what is drawn of a regret."""
+    axes.set(ylabel="normalised regret", yscale="log")
+    return lambda regret: np.maximum(regret, _FLOOR)
+
+
+def _share(axes: Any) -> Callable[[Array], Array]:
+    """The same for several objectives."""
+    axes.set(ylabel="share of the front's hypervolume", ylim=(0, 1))
+    return lambda missing: 1 - missing
+
+
+def _draw(suite: str, table: Table, folder: Path, what: Callable[[Any], Callable[[Array], Array]]) -> list[Path]:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    trials = np.arange(1, table.budget + 1)
+    trials, drawn = np.arange(1, table.budget + 1), what(axes)
     for method in table.methods:
-        mean, low, high = band(table.regret[method])
-        (line,) = axes.plot(trials, np.maximum(mean, _FLOOR), label=method, linewidth=1.6)
-        axes.fill_between(trials, np.maximum(low, _FLOOR), np.maximum(high, _FLOOR), color=line.get_color(), alpha=0.15)
-    axes.set(xlabel="trials", ylabel="normalised regret", yscale="log", title=_title(suite, table))
+        mean, low, high = map(drawn, band(table.regret[method]))
+        (line,) = axes.plot(trials, mean, label=method, linewidth=1.6)
+        axes.fill_between(trials, low, high, color=line.get_color(), alpha=0.15)
+    axes.set(xlabel="trials", title=_title(suite, table))
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize=8)
     files = [folder / f"{suite}.{kind}" for kind in ("png", "svg")]

@@ -68,6 +68,31 @@ class Problem:
             raise EvaluationFailed(f"the value is {value}")
         return value
 
+    # What a search is told, and what its row holds: MultiProblem has its own answers ---------------------------------
+
+    def arguments(self) -> dict[str, Any]:
+        """What is optimised, as hybridbo's Optimizer and Objective.of take it."""
+        return {"direction": self.direction}
+
+    def told(self, params: Mapping[str, Any]) -> Any:
+        """What a search is told of a configuration.
+
+        Raises:
+            EvaluationFailed: The configuration failed.
+            InvalidParams: It is none of the space.
+        """
+        return self.evaluate(params)
+
+    def recorded(self, told: Any) -> dict[str, Any]:
+        """What a trial's record says of what was told; None for a trial that failed."""
+        top = None if told is None else self.top(told)
+        return {"value": told} | ({} if top is None else {"top": top})
+
+    def facts(self) -> dict[str, Any]:
+        """What a row has to say of the problem, so that it can be judged from the row alone."""
+        known = {"direction": self.direction, "best": self.best, "worst": self.worst}
+        return known | {"memorised": self.memorised}
+
     @property
     def slow(self) -> bool:
         """Whether an evaluation trains a model: large samples of it are not drawn."""

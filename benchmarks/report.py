@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks import analyse, targets
+from benchmarks import analyse, pareto, targets
 from benchmarks.analyse import Row, Table
 
 _MEMORISED = "memorised, a language model may know the results; no evidence for seeding"
@@ -19,13 +19,15 @@ def markdown(rows: Sequence[Row], reference: str) -> str:
         rows: As read.
         reference: The method that is tested against every other one.
     """
-    fair = [row for row in rows if not row["memorised"]]
-    seen = [row for row in rows if row["memorised"]]
     parts = [_head(rows)]
+    single, several = pareto.split(rows)
+    fair = [row for row in single if not row["memorised"]]
+    seen = [row for row in single if row["memorised"]]
     parts += [_part(suite, _of(fair, suite), reference) for suite in _suites(fair)]
     parts += [_part(f"{suite}: {_MEMORISED}", _of(seen, suite), reference) for suite in _suites(seen)]
-    if len(_suites(rows)) > 1:
-        parts += _together(rows, fair, reference)
+    if len(_suites(single)) > 1:
+        parts += _together(single, fair, reference)
+    parts += [_several(suite, _of(several, suite), reference) for suite in _suites(several)]
     parts.append(targets.markdown(rows))
     return "\n\n".join(parts)
 
@@ -76,7 +78,7 @@ def _regret(table: Table) -> str:
     head += ["trials to GP@end", *(["failed 11-30"] if fails else []), "ask CPU ms"]
     head += [f"top %@{n}" for n in points] if tabulated else []
     lines = []
-    for method in sorted(table.methods, key=lambda m: analyse.mean_regret(table, m, last)):
+    for method in _best_first(table):
         cells: list[Any] = [method, sum(key[0] == method for key in table.rows)]
         cells += [_figure(analyse.mean_regret(table, method, n)) for n in points]
         cells += [f"{ranks[n][method]:.2f}" for n in points]
@@ -87,6 +89,41 @@ def _regret(table: Table) -> str:
         cells += [f"{analyse.top_percent(table, method, n):.2g}" for n in points] if tabulated else []
         lines.append(cells)
     return _lines(head, lines)
+
+
+def _several(suite: str, rows: Sequence[Row], reference: str) -> str:
+    """Shares of the front's hypervolume: of all problems together, and of each at the end."""
+    table = analyse.tabulate(rows)
+    size = f"{len(table.problems)} problems, {len(table.seeds)} seeds, {table.budget} trials"
+    title = f"## {suite}: share of the front's hypervolume ({size}); changes are of the share that is missing"
+    return "\n\n".join(filter(None, [title, _shares(table), _tests(table, reference), _by_problem(table)]))
+
+
+def _shares(table: Table) -> str:
+    points = sorted({*(n for n in pareto.AT if n <= table.budget), table.budget})
+    ranks = {n: analyse.mean_ranks(table, n) for n in points}
+    rows = list(table.rows.values())
+    lines = []
+    for method in _best_first(table):
+        cells: list[Any] = [method, sum(key[0] == method for key in table.rows)]
+        cells += [f"{1 - analyse.mean_regret(table, method, n):.3f}" for n in points]
+        cells += [f"{ranks[n][method]:.2f}" for n in points]
+        useless = pareto.infeasible_share(rows, method)
+        cells += ["" if math.isnan(useless) else f"{useless:.0%}", f"{1000 * analyse.ask_time(table, method):.0f}"]
+        lines.append(cells)
+    head = ["method", "n", *(f"share@{n}" for n in points), *(f"rank@{n}" for n in points)]
+    return _lines([*head, "infeasible from 11 on", "ask CPU ms"], lines)
+
+
+def _by_problem(table: Table) -> str:
+    methods = _best_first(table)
+    means = {method: 1 - analyse.per_problem(table, method, table.budget) for method in methods}
+    lines = [[p, *(f"{means[m][i]:.3f}" for m in methods)] for i, p in enumerate(table.problems)]
+    return _lines([f"share@{table.budget}", *methods], lines)
+
+
+def _best_first(table: Table) -> list[str]:
+    return sorted(table.methods, key=lambda method: analyse.mean_regret(table, method, table.budget))
 
 
 def _tests(table: Table, reference: str) -> str:

@@ -110,8 +110,7 @@ def search(job: Job) -> Row:
         method = methods.make(job.method, problem, job.seed, json.loads(job.settings) if job.settings else None)
     except methods.NotApplicable as why:
         return row | {"skipped": str(why)}
-    row |= {"direction": problem.direction, "best": problem.best, "worst": problem.worst}
-    row |= {"memorised": problem.memorised, "at": datetime.now(UTC).isoformat(timespec="seconds"), "trials": []}
+    row |= problem.facts() | {"at": datetime.now(UTC).isoformat(timespec="seconds"), "trials": []}
     try:
         for _ in range(job.budget):
             row["trials"].append(_trial(method, problem))
@@ -142,12 +141,12 @@ def _trial(method: Any, problem: Any) -> Row:
     times = {"ask_s": round(time.perf_counter() - began, 4), "ask_cpu_s": round(time.process_time() - cpu, 4)}
     trial: Row = {"params": params, "source": source, **times}
     try:
-        value = problem.evaluate(params)
+        told = problem.told(params)
     except EvaluationFailed as why:
         method.fail(str(why))
-        return trial | {"value": None, "error": str(why)}
-    method.tell(value)
-    return trial | {"value": value} | ({"top": top} if (top := problem.top(value)) is not None else {})
+        return {**trial, **problem.recorded(None), "error": str(why)}
+    method.tell(told)
+    return {**trial, **problem.recorded(told)}
 
 
 def _rows(jobs: list[Job], workers: int) -> Iterator[Row]:
@@ -182,7 +181,9 @@ def _last_byte(path: Path) -> bytes:
 
 
 def _summary(row: Row) -> str:
-    values = [t["value"] for t in row["trials"] if t["value"] is not None]
+    from benchmarks import pareto
+
+    values = [t["value"] for t in pareto.as_single(row)["trials"] if t["value"] is not None]
     best = (min if row["direction"] == "minimize" else max)(values, default=None)
     end = f"BROKEN: {row['broken'].splitlines()[-1]}" if "broken" in row else f"best {best}"
     return f"{row['method']} {row['problem']} seed {row['seed']}: {end} ({row['wall_s']:.1f} s)"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import analyse, report, run
+from benchmarks import analyse, pareto, report, run
 from benchmarks.run import Job
 
 _PROBLEMS = (
@@ -26,7 +26,13 @@ _PROBLEMS = (
     "hpobench/vehicle",
 )
 _JUDGED, _PEERS = ("hybridbo", "random"), ("optuna-tpe", "optuna-gp")
-_EXTRA = (("hybridbo-llm", "fresh/enet_wide"), ("hybridbo-adversarial", "boosters/linear"))
+_EXTRA = (
+    ("hybridbo-llm", "fresh/enet_wide"),
+    ("hybridbo-adversarial", "boosters/linear"),
+    ("hybridbo", "multi/training"),
+    ("random", "multi/training"),
+    ("optuna-nsga2-10", "multi/serving"),
+)
 _BUDGET, _SEEDS = 20, 3  # the peers run once: that they run is all that is seen here
 
 
@@ -58,5 +64,5 @@ def main(workers: int) -> int:
 
 
 def _mean(rows: list[run.Row], method: str) -> float:
-    table = analyse.tabulate([row for row in rows if row["method"] in _JUDGED])
+    table = analyse.tabulate([row for row in pareto.split(rows)[0] if row["method"] in _JUDGED])
     return analyse.mean_regret(table, method, _BUDGET) if method in table.methods else float(np.inf)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 
-from benchmarks import boosters, crash, fresh, functions, mixed, tables
+from benchmarks import boosters, crash, fresh, functions, mixed, multi_mixed, multi_tables, tables, vectors
 from benchmarks.problem import Problem
 
 GROUPS = {"hpobench": "tables", "hpolib": "tables", "nb201": "tables"}  # suites that are chosen together
@@ -20,7 +20,8 @@ def makers() -> Makers:
         f"functions/{name}": partial(functions.continuous, surface) for name, surface in functions.SURFACES.items()
     }
     made = (mixed.all_mixed(), crash.all_crash(), boosters.all_boosters(), fresh.all_fresh(), tables.all_tables())
-    return {name: maker for part in (plain, *made) for name, maker in part.items()}
+    several = (vectors.all_vectors(), multi_mixed.all_multi_mixed(), multi_tables.all_multi_tables())
+    return {name: maker for part in (plain, *made, *several) for name, maker in part.items()}
 
 
 @cache
@@ -37,6 +38,11 @@ def problem(name: str) -> Problem:
 def suites() -> list[str]:
     """The names of all suites."""
     return list(dict.fromkeys(name.split("/")[0] for name in makers()))
+
+
+def budget(name: str) -> int:
+    """How many trials a search of a problem has by default: fronts are judged after 50."""
+    return 50 if name.startswith("multi/") else 30
 
 
 def select(names: str) -> list[str]:

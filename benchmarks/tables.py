@@ -120,7 +120,7 @@ def tabulated(family: str, dataset: str) -> Problem:
         task = f"{task.split(' Metric: ')[0]} Metric: {parts.words}."
 
     def function(params: Params) -> float:
-        return float(losses[tuple(_index(grid, params[name]) for name, grid in parts.grids.items())])
+        return float(losses[tuple(index(grid, params[name]) for name, grid in parts.grids.items())])
 
     return Problem(
         name=f"{family}/{dataset}",
@@ -168,7 +168,8 @@ def _means(table: Mapping[str, Mapping[str, Sequence[float]]], metric: str, shap
     return out
 
 
-def _index(grid: Sequence[Any], value: Any) -> int:
+def index(grid: Sequence[Any], value: Any) -> int:
+    """The place of a value on a grid; of the nearest one for a float."""
     if isinstance(value, float):
         return int(np.argmin(np.abs(np.array(grid, dtype=float) - value)))
     return grid.index(value)

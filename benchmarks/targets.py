@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from benchmarks import analyse
+from benchmarks import analyse, pareto
 from benchmarks.analyse import Row, Table
 
 OURS, LLM = "hybridbo", "hybridbo-llm"
 MISLED = ("hybridbo-shuffled", "hybridbo-adversarial")
 RIVALS = ("optuna-tpe", "optuna-gp")
+FRONT_RIVALS = (*RIVALS, "optuna-nsga2", "optuna-nsga2-10")
 SEEDED = tuple(f"{peer}{first}" for first in ("+default", "+seeds") for peer in ("random", *RIVALS))
 HPOBENCH = {LLM: {10: 0.020, 20: 0.014, 30: 0.011}, OURS: {10: 0.045, 20: 0.021, 30: 0.016}}
 _MISLED_AT_MOST, _FAILED_AT_MOST, _P = 1.10, 0.15, 0.05
@@ -35,9 +36,13 @@ class Target(NamedTuple):
 
 def check(rows: Sequence[Row]) -> list[Target]:
     """Every figure that the rows can answer."""
+    single, several = pareto.split(rows)
+    return [*(_single(single) if single else []), *(_several(several) if several else [])]
+
+
+def _single(rows: Sequence[Row]) -> list[Target]:
     suites = {suite: analyse.tabulate(part) for suite, part in _by_suite(rows).items()}
-    whole = analyse.tabulate(rows)
-    found = [*_hpobench(suites), *_together(whole), *_no_suite_worse(suites), *_seeded(rows)]
+    found = [*_hpobench(suites), *_together(analyse.tabulate(rows)), *_no_suite_worse(suites), *_seeded(rows)]
     return [*found, *_misled(suites), *_crash(suites)]
 
 
@@ -108,6 +113,20 @@ def _crash(suites: dict[str, Table]) -> Iterator[Target]:
     for rival in (m for m in table.methods if not m.startswith("hybridbo")):
         mine, theirs = (analyse.mean_regret(table, m, table.budget) for m in (OURS, rival))
         yield Target(f"crash, regret@{table.budget}", f"< {rival}", f"{mine:.4f} against {theirs:.4f}", mine < theirs)
+
+
+def _several(rows: Sequence[Row]) -> Iterator[Target]:
+    """7: the first mean rank by hypervolume, among the peers that the rows hold."""
+    ours = [row for row in rows if row["method"] == OURS]
+    theirs = [row for row in rows if row["method"] in FRONT_RIVALS]
+    if not ours or not theirs:
+        return
+    table = analyse.tabulate([*ours, *theirs])
+    for n in (n for n in (20, 50) if n <= table.budget):
+        ranks = analyse.mean_ranks(table, n)
+        mine = ranks.pop(OURS)
+        words = f"{mine:.2f}; " + ", ".join(f"{method} {rank:.2f}" for method, rank in ranks.items())
+        yield Target(f"hypervolume, mean rank@{n}", "first", words, mine < min(ranks.values()))
 
 
 def _beats(table: Table, method: str, rivals: Sequence[str], where: str) -> Iterator[Target]:
