@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy import stats
 
 from hybridbo.errors import SurrogateError
 from hybridbo.gp import model
+from hybridbo.gp.ensemble import Ensemble
 from hybridbo.parameters import Array
 
-_LEAST = 1e-6  # no place is ruled out for good: its logarithm has to stay finite
+_LEAST = math.log(1e-6)  # no place is ruled out for good: its logarithm has to stay finite
 
 
 def log_probability(
@@ -21,8 +21,9 @@ def log_probability(
 ) -> Callable[[Array], Array]:
     """Learn from what succeeded and what failed.
 
-    A Gaussian process on the labels +1 and -1, read as a probit: P(succeeds) = Phi(mean / sd of a further label). It is
-    the least-squares classifier of Rasmussen and Williams 2006, section 6.5.
+    A Gaussian process on the labels +1 and -1, read as a probit: P(succeeds) = Phi(mean / sd of a further label),
+    averaged over draws of the hyperparameters. It is the least-squares classifier of Rasmussen and Williams 2006,
+    section 6.5.
 
     Args:
         good: Columns of the configurations that gave a value within the constraints, shape (n, f).
@@ -36,16 +37,13 @@ def log_probability(
     x = np.concatenate([good, bad])
     labels = np.concatenate([np.ones(len(good)), -np.ones(len(bad))])
     try:
-        theta = model.fit(x, labels, groups, rng, restarts=1)
+        thetas = model.sample(x, labels, groups, rng, restarts=1)
     except SurrogateError:
-        theta = model.prior_centre(int(groups.max()) + 1)
-    classifier = model.build(x, labels, groups, theta)
+        thetas = model.prior_centre(int(groups.max()) + 1)[None]
+    classifier = Ensemble.of(x, labels, groups, thetas)
 
     def log_p(columns: Array) -> Array:
-        with torch.no_grad():
-            posterior = classifier.posterior(torch.as_tensor(columns).unsqueeze(1), observation_noise=True)
-            z = posterior.mean.squeeze() / posterior.variance.squeeze().clamp_min(1e-9).sqrt()
-        out: Array = np.log(np.clip(stats.norm.cdf(np.atleast_1d(z.numpy())), _LEAST, 1.0))
+        out: Array = np.maximum(classifier.log_positive(columns), _LEAST)
         return out
 
     return log_p

@@ -204,7 +204,7 @@ class Rung:
 
     Attributes:
         answers: The trouble after which it is tried.
-        theta: Finds hyperparameters; None leaves those of the rung before.
+        theta: Finds hyperparameters, shape (m, d + 2); None leaves those of the rung before.
         jitter: Variance added to the noise; the targets have unit variance.
         said: What it does, for the user.
         slow: Whether it is passed by when time is short.
@@ -218,15 +218,15 @@ class Rung:
 
 
 def _fit(task: Task) -> Array:
-    return model.fit(task.x, task.y, task.groups, task.rng, task.restarts, stop=task.stop)
+    return model.sample(task.x, task.y, task.groups, task.rng, task.restarts, stop=task.stop)
 
 
 def _refit(task: Task) -> Array:
-    return model.fit(task.x, task.y, task.groups, task.rng, 1, jitter=1e-3, stop=task.stop)
+    return model.fit(task.x, task.y, task.groups, task.rng, 1, jitter=1e-3, stop=task.stop)[None]
 
 
 def _defaults(task: Task) -> Array:
-    return model.prior_centre(int(task.groups.max()) + 1)
+    return model.prior_centre(int(task.groups.max()) + 1)[None]
 
 
 RUNGS: tuple[Rung, ...] = (

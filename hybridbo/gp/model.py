@@ -1,4 +1,4 @@
-"""The surrogate's hyperparameters: Matern 5/2 over the mixed space, fitted by maximum a posteriori.
+"""The surrogate's hyperparameters: Matern 5/2 over the mixed space, their likeliest values and draws around them.
 
 They are a lengthscale per parameter, the noise and the mean; the targets have unit variance, so the
 signal variance is 1. The priors are log lengthscale ~ N(log(d) / 2, sqrt(3)) and log noise ~ N(-4, 1): those of
@@ -23,7 +23,7 @@ from scipy.linalg import lapack
 from scipy.optimize import minimize
 
 from hybridbo.errors import SurrogateError
-from hybridbo.gp import subset
+from hybridbo.gp import sampling, subset
 from hybridbo.parameters import Array
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ JITTER = 1e-6  # added to the noise
 _NOISE_MEAN, _NOISE_SD = -4.0, 1.0
 _LOG_BOUNDS = (-7.0, 7.0)  # of lengthscales; beyond, the likelihood is flat
 _NOISE_BOUNDS = (-12.0, 2.0)
+MOST_MEMBERS = 8  # sixteen were no better
+_MEMBERS_BY_TRIALS = 512  # eight up to 64 observations, four at 128, one from 171 on
 _BROKEN = 1e10  # stands for the value where the covariance cannot be factored
 
 
@@ -63,9 +65,52 @@ def fit(
     Raises:
         SurrogateError: No start led to a finite density.
     """
-    d = int(groups.max()) + 1
+    return _mode(_posterior(x, y, groups, jitter, stop), rng, restarts)
+
+
+def sample(
+    x: Array,
+    y: Array,
+    groups: NDArray[np.int64],
+    rng: np.random.Generator,
+    restarts: int,
+    *,
+    stop: Callable[[], None] | None = None,
+) -> Array:
+    """Draws of the hyperparameters from their posterior, see :mod:`hybridbo.gp.sampling`.
+
+    The more is observed, the less they differ and the more they cost: from 64 observations on there are fewer than
+    ``MOST_MEMBERS``, and where two would be left there is one, the mode.
+
+    Args:
+        x: Columns, shape (n, f).
+        y: Targets of about unit variance, shape (n,).
+        groups: The parameter of each column, shape (f,).
+        rng: Draws starting points of the search for the mode, and the sample.
+        restarts: How many starting points.
+        stop: Called at every step; raises when there is no time left.
+
+    Returns:
+        Shape (m, d + 2), each row as :func:`fit` returns it.
+
+    Raises:
+        SurrogateError: No start led to a finite density.
+    """
+    posterior = _posterior(x, y, groups, 0.0, stop)
+    mode = _mode(posterior, rng, restarts)
+    members = min(MOST_MEMBERS, _MEMBERS_BY_TRIALS // len(x))
+    return sampling.draws(posterior, mode, members, rng) if members > 2 else mode[None]
+
+
+def _posterior(
+    x: Array, y: Array, groups: NDArray[np.int64], jitter: float, stop: Callable[[], None] | None
+) -> _Posterior:
     rows = subset.rows(x, y, subset.MOST_FITTED)
-    objective = _Posterior(x[rows], y[rows], groups, jitter, stop)
+    return _Posterior(x[rows], y[rows], groups, jitter, stop)
+
+
+def _mode(objective: _Posterior, rng: np.random.Generator, restarts: int) -> Array:
+    d = objective.dimension
     bounds = [_LOG_BOUNDS] * d + [_NOISE_BOUNDS, (-3.0, 3.0)]
     best, best_value = None, _BROKEN
     for i in range(restarts):
@@ -126,13 +171,13 @@ class _Posterior:
         # distances per parameter once, so that an evaluation costs one product: shape (n * (n - 1) / 2, d)
         self._squared = np.square(x[i] - x[j]) @ (groups[:, None] == np.arange(d)).astype(float)
         self._below, self._diagonal = i * n + j, np.arange(n) * (n + 1)
-        self._y, self._n, self._d = y, n, d
+        self._y, self._n, self.dimension = y, n, d
         self._least, self._stop = 1.0 + JITTER + jitter, stop
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
         if self._stop:
             self._stop()
-        n, d = self._n, self._d
+        n, d = self._n, self.dimension
         scales, noise, mean = theta[:d], math.exp(theta[d]), theta[d + 1]
         weights = np.exp(-2.0 * scales)
         r = np.sqrt(5.0 * (self._squared @ weights))
@@ -156,7 +201,7 @@ class _Posterior:
         return self._with_priors(theta, float(value), gradient)
 
     def _with_priors(self, theta: Array, value: float, gradient: Array) -> tuple[float, Array]:
-        d = self._d
+        d = self.dimension
         scale = (theta[:d] - _lengthscale_mean(d)) / 3.0  # over the variance of N(., sqrt(3))
         noise, mean = theta[d] - _NOISE_MEAN, theta[d + 1]
         value += 1.5 * float(scale @ scale) + 0.5 * noise**2 / _NOISE_SD**2 + 0.5 * mean**2

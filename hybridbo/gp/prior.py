@@ -20,7 +20,9 @@ def log_density(space: Space, beliefs: Mapping[str, Belief], u: Array) -> Array:
     """Log density of the beliefs against the uniform one, on the unit cube.
 
     Each belief is a normal on the parameter's own scale, or the choices' probabilities, mixed with 10 % of the uniform;
-    parameters are independent, and an inactive one counts nothing.
+    parameters are independent. An inactive one counts nothing, and a conditional one at most nothing: its density is
+    taken relative to its peak. Otherwise the more parameters of a branch somebody holds beliefs about, the more likely
+    that branch would be.
 
     Args:
         space: The space.
@@ -34,7 +36,9 @@ def log_density(space: Space, beliefs: Mapping[str, Belief], u: Array) -> Array:
     total = np.zeros(len(u))
     for i, name in enumerate(space):
         if name in beliefs:
-            density = (1 - _FLOOR) * _density(space[name], beliefs[name], u[:, i]) + _FLOOR
+            density = _floored(space[name], beliefs[name], u[:, i])
+            if space[name].when:
+                density = density / _floored(space[name], beliefs[name], _mode(space[name], beliefs[name]))
             total += np.where(active[:, i], np.log(density), 0.0)
     return total
 
@@ -51,6 +55,17 @@ def sample(space: Space, beliefs: Mapping[str, Belief], n: int, rng: np.random.G
             center, sd = _normal(space[name], belief)
             u[:, i] = np.clip(rng.normal(center, sd, n), 0.0, 1.0)
     return u
+
+
+def _floored(parameter: Parameter, belief: Belief, u: Array) -> Array:
+    return (1 - _FLOOR) * _density(parameter, belief, u) + _FLOOR
+
+
+def _mode(parameter: Parameter, belief: Belief) -> Array:
+    """Where the belief is densest, shape (1,)."""
+    if isinstance(belief, ChoiceBelief):
+        return np.array([parameter.to_unit(max(belief.weights, key=lambda pair: pair[1])[0])])
+    return np.array([_normal(parameter, belief)[0]])
 
 
 def _density(parameter: Parameter, belief: Belief, u: Array) -> Array:

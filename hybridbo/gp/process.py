@@ -77,6 +77,12 @@ class Process:
         out: Array = log_improvement((mean - best) / sd) + np.log(sd)
         return out
 
+    def log_positive(self, columns: Array) -> Array:
+        """Log of the probability that a further observation, noise included, is above zero, shape (m,)."""
+        mean, variance = self.predict(columns)
+        out: Array = special.log_ndtr(mean / np.sqrt(variance + math.exp(self.theta[-2]) + model.JITTER))
+        return out
+
     def _predict(self, columns: Array) -> tuple[Array, Array]:
         across = model.covariance(columns, self.x, self.groups, self.theta)
         mean = self.theta[-1] + across @ self.weights

@@ -10,10 +10,10 @@ from functools import partial
 import numpy as np
 
 from hybridbo.gp import feasibility, ladder, subset
+from hybridbo.gp.ensemble import Ensemble
 from hybridbo.gp.features import Features, targets, to_loss
 from hybridbo.gp.ladder import Deadline, Sample, Task
 from hybridbo.gp.observations import Observations, encode
-from hybridbo.gp.process import Process
 from hybridbo.parameters import Array
 from hybridbo.space import Space
 
@@ -26,8 +26,8 @@ class Surrogate:
 
     Attributes:
         features: How points become columns.
-        process: The Gaussian process on the targets, with fantasies at the pending points.
-        incumbent: The target that has to be beaten.
+        process: The Gaussian processes on the targets, with fantasies at the pending points.
+        incumbent: The target that has to be beaten, by member of the ensemble, shape (m,).
         log_p: Log probability of success at columns; None if nothing has failed.
         losses: The observed losses, to turn predictions back into their units.
         leaders: The best points known, on the unit cube, best first, shape (k, d).
@@ -35,8 +35,8 @@ class Surrogate:
     """
 
     features: Features
-    process: Process
-    incumbent: float
+    process: Ensemble
+    incumbent: Array
     log_p: Callable[[Array], Array] | None
     losses: Array
     leaders: Array
@@ -97,21 +97,15 @@ class Surrogate:
 
 
 def _condition(
-    sample: Sample, pending: Array, features: Features, theta: Array, jitter: float
-) -> tuple[Process, float]:
-    """The process that has seen the sample and believes in the pending trials, and the target to be beaten.
-
-    A pending trial is believed to give what is predicted: little improvement is left to expect next to it.
-    """
-    process = Process.of(sample.x, sample.y, features.groups, theta, jitter)
+    sample: Sample, pending: Array, features: Features, thetas: Array, jitter: float
+) -> tuple[Ensemble, Array]:
+    """The processes that have seen the sample and believe in the pending trials, and the targets to be beaten."""
+    process = Ensemble.of(sample.x, sample.y, features.groups, thetas, jitter)
     known = sample.x[sample.feasible] if sample.feasible.any() else sample.x
-    incumbent = float(process.predict(known)[0].max())  # of the mean, not of the noisy values
     if len(pending):
-        believed = process.predict(pending)[0]
-        x, y = np.concatenate([sample.x, pending]), np.concatenate([sample.y, believed])
-        process = Process.of(x, y, features.groups, theta, jitter)
-        incumbent = max(incumbent, float(believed.max()))
-    return process, incumbent
+        process = process.with_pending(sample.x, sample.y, pending, jitter)
+        known = np.concatenate([known, pending])
+    return process, process.best_means(known)  # of the mean, not of the noisy values
 
 
 def _log_p(

@@ -102,6 +102,7 @@ def test_jitter(error, monkeypatch):
 
 def test_jitter_when_the_cholesky_itself_fails(monkeypatch):
     opt, first = searched(), {}
+    monkeypatch.setattr(model, "MOST_MEMBERS", 1)  # one noise, so one diagonal
 
     def dpotrf(a, **options):
         """Finds no factor where the diagonal is as the noise alone makes it."""
@@ -118,16 +119,16 @@ def test_refit(monkeypatch):
     taken(opt, "1e-05", "1e-04", "1e-03", "the fit was made again from the centre of the priors")
 
 
-@pytest.mark.parametrize("theta", [None, np.array([math.nan] * 5)], ids=["raises", "is not finite"])
-def test_refit_after_a_fit_that_failed(theta, monkeypatch):
-    opt, real = searched(), model.fit
+@pytest.mark.parametrize("thetas", [None, np.full((8, 5), math.nan)], ids=["raises", "is not finite"])
+def test_refit_after_a_fit_that_failed(thetas, monkeypatch):
+    opt = searched()
 
-    def fit(x, y, groups, rng, restarts, *, jitter=0.0, stop=None):
-        if jitter == 0.0 and theta is None:
+    def sample(*_, **__):
+        if thetas is None:
             raise SurrogateError("no starting point led anywhere.")
-        return theta if jitter == 0.0 else real(x, y, groups, rng, restarts, jitter=jitter, stop=stop)
+        return thetas
 
-    monkeypatch.setattr(model, "fit", fit)
+    monkeypatch.setattr(model, "sample", sample)
     taken(opt, "The fit failed")
     assert "made again from the centre" in opt.trials[-1].origin.reason
 
@@ -137,6 +138,7 @@ def test_defaults(monkeypatch):
         raise SurrogateError("no starting point led anywhere.")
 
     opt = searched()
+    monkeypatch.setattr(model, "sample", fit)
     monkeypatch.setattr(model, "fit", fit)
     trial = taken(opt, "made again from the centre of the priors", "that the priors expect were used")
     assert trial.origin.predicted_mean is not None

@@ -33,17 +33,24 @@ def test_no_belief_is_the_uniform_density():
 
 def test_each_belief_is_a_density_on_its_scale():
     u = (np.arange(2000) + 0.5) / 2000
-    for name in ("lr", "m"):
-        points = np.full((2000, 4), 0.75)  # kind b: m is active
-        points[:, list(SPACE).index(name)] = u
-        values = np.exp(log_density(SPACE, {name: BELIEFS[name]}, points))
-        assert values.mean() == pytest.approx(1, rel=1e-3)
-        assert values.min() >= 0.1  # no place is ever excluded
-    inside = np.exp(
-        log_density(SPACE, {"lr": BELIEFS["lr"]}, np.full((2000, 4), 0.75) * [0, 1, 1, 1] + u[:, None] * [1, 0, 0, 0])
-    )
-    share = inside[(u > 0.25) & (u < 0.75)].sum() / inside.sum()
+    values = np.exp(along("lr", u))
+    assert values.mean() == pytest.approx(1, rel=1e-3)
+    assert values.min() >= 0.1  # no place is ever excluded
+    share = values[(u > 0.25) & (u < 0.75)].sum() / values.sum()
     assert share == pytest.approx(0.9 * 0.8 + 0.1 * 0.5, abs=0.03)  # 80 %, and the floor's part
+
+
+def test_a_conditional_belief_makes_its_branch_no_likelier():
+    values = np.exp(along("m", (np.arange(2001)) / 2000))
+    assert values.max() == pytest.approx(1, abs=1e-4)  # at its peak as likely as a branch nobody speaks of
+    assert 0.01 < values.min() < 0.5
+
+
+def along(name, u):
+    """Log density of the belief about one parameter along its axis, where all are active."""
+    points = np.full((len(u), 4), 0.75)  # kind b: m is active
+    points[:, list(SPACE).index(name)] = u
+    return log_density(SPACE, {name: BELIEFS[name]}, points)
 
 
 def test_choices_have_their_probability():
