@@ -14,27 +14,9 @@ from numpy.typing import NDArray
 from hybridbo.errors import SurrogateError
 from hybridbo.gp import feasibility, model
 from hybridbo.gp.features import Features, targets, to_loss
+from hybridbo.observe import Observations
 from hybridbo.parameters import Array, Params
 from hybridbo.space import Space
-
-
-@dataclass(frozen=True)
-class Observations:
-    """What the surrogate learns from.
-
-    Attributes:
-        params: Configurations with a value.
-        losses: Their values, smaller is better, shape (n,), n >= 1.
-        feasible: Whether each keeps the constraints, shape (n,).
-        pending: Configurations being evaluated.
-        failed: Configurations that gave no value.
-    """
-
-    params: Sequence[Params]
-    losses: Array
-    feasible: NDArray[np.bool_]
-    pending: Sequence[Params] = ()
-    failed: Sequence[Params] = ()
 
 
 @dataclass(frozen=True)
@@ -75,9 +57,12 @@ class Surrogate:
             believed = _posterior(process, columns)[0]
             process = model.build(np.concatenate([x, columns]), np.concatenate([y, believed]), features.groups, theta)
             incumbent = max(incumbent, float(believed.max()))
-        bad = np.concatenate([x[~feasible], features.columns(encode(space, seen.failed))])
-        log_p = feasibility.log_probability(x[feasible], bad, features.groups, rng) if len(bad) else None
-        leaders = u[first][np.argsort(-y, kind="stable")[:5]]
+        # constrained outcomes that were told with their values have models of their own
+        good = np.ones_like(feasible) if seen.violations.size else feasible
+        bad = np.concatenate([x[~good], features.columns(encode(space, seen.failed))])
+        log_p = feasibility.log_probability(x[good], bad, features.groups, rng) if len(bad) else None
+        candidates = np.where(feasible, y, y.min() - 1.0) if feasible.any() else y
+        leaders = u[first][np.argsort(-candidates, kind="stable")[:5]]
         return cls(features, process, incumbent, log_p, seen.losses, leaders, notes)
 
     def score(self, u: Array) -> Array:
