@@ -17,6 +17,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from botorch.models import SingleTaskGP
+from gpytorch.settings import debug
 from linear_operator.utils.cholesky import psd_safe_cholesky
 from scipy import special
 from scipy.stats import qmc
@@ -33,7 +34,7 @@ Chance: TypeAlias = Callable[[Array], Array]
 
 MOST_OBJECTIVES = 4  # boxes: 25 over 50 points for two objectives, 95 for three, 400 for four, thousands for five
 _SAMPLES = {2: 16, 3: 8, 4: 4}  # fronts; as the boxes over each grow, and the more objectives, the better they average
-_FARTHEST = 20.0  # median distances from the median
+_FARTHEST = 10.0  # median distances from the median
 _JITTER = 1e-6  # of unit variance; part of the noise, which the model never believes to be smaller
 
 
@@ -60,7 +61,7 @@ class Paths:
         """Samples out of standard normals, shape (s, b), at columns, shape (b, f)."""
         at = torch.as_tensor(base)
         jitter = _JITTER * torch.eye(len(at), dtype=at.dtype)
-        with torch.no_grad():
+        with torch.no_grad(), debug(False):  # which warns that these are the trials that it was built on
             known = process(at)
             root = psd_safe_cholesky(known.covariance_matrix + jitter)
             values = known.mean + torch.as_tensor(normals) @ root.T
@@ -150,7 +151,7 @@ def scaled(losses: Array) -> Array:
 
     Users measure hypervolume on the values themselves. A transform that bends them, such as the ranks of
     :func:`hybridbo.gp.features.targets`, puts the front's boxes out of proportion and loses to this one by far on ZDT
-    and DTLZ. What is further from the median than twenty median distances, an artefact or a disaster, counts as that
+    and DTLZ. What is further from the median than ten median distances, an artefact or a disaster, counts as that
     far away: it may not flatten the rest.
     """
     small = losses / 16.0  # the difference of 1e308 and -1e308 has no double
