@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from botorch.models import SingleTaskGP
 from gpytorch.settings import debug
-from linear_operator.utils.cholesky import psd_safe_cholesky
 from scipy import special
 from scipy.stats import qmc
 
@@ -63,9 +62,9 @@ class Paths:
         jitter = _JITTER * torch.eye(len(at), dtype=at.dtype)
         with torch.no_grad(), debug(False):  # which warns that these are the trials that it was built on
             known = process(at)
-            root = psd_safe_cholesky(known.covariance_matrix + jitter)
+            root = _root(known.covariance_matrix + jitter)
             values = known.mean + torch.as_tensor(normals) @ root.T
-            factor = psd_safe_cholesky(process.covar_module(at).to_dense() + jitter)
+            factor = _root(process.covar_module(at).to_dense() + jitter)
             weights = torch.cholesky_solve((values - process.mean_module(at)).T, factor)
         return cls(process, at, values, weights, factor)
 
@@ -162,6 +161,16 @@ def scaled(losses: Array) -> Array:
     unit = np.median(distance[distance > 0])
     out: Array = np.sign(off) * np.minimum(distance / unit, _FARTHEST)
     return (out - out.mean()) / out.std()
+
+
+def _root(covariance: torch.Tensor) -> torch.Tensor:
+    """Cholesky factor of a covariance, with as much on the diagonal as it takes, from nothing to 1 % of a variance."""
+    eye = torch.eye(len(covariance), dtype=covariance.dtype)
+    for more in (0.0, 1e-6, 1e-4):
+        factor, info = torch.linalg.cholesky_ex(covariance + more * eye)
+        if not info.any():
+            return factor
+    return torch.linalg.cholesky(covariance + 1e-2 * eye)
 
 
 def _normals(d: int, n: int, rng: np.random.Generator) -> Array:
