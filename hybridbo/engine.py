@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -23,7 +23,8 @@ from hybridbo.errors import SpaceExhausted
 from hybridbo.llm.parse import parse_advice
 from hybridbo.llm.prompts import seed_request
 from hybridbo.objective import Objective
-from hybridbo.parameters import Array, Params
+from hybridbo.observe import Observations, observe, weighed
+from hybridbo.parameters import Params
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
 from hybridbo.settings import Settings
 from hybridbo.space import Space
@@ -34,7 +35,6 @@ Steps: TypeAlias = Generator[ChatRequest, ChatReply | ChatFailure, list[Proposal
 _logger = logging.getLogger(__name__)
 _SOBOL_BLOCK = 64
 _SOBOL_BLOCKS = 16  # looked through beyond the points used before a space counts as used up
-_TCHEBYCHEFF = 0.05  # Knowles 2006 (ParEGO), eq. 2
 
 
 @dataclass(frozen=True)
@@ -181,40 +181,54 @@ class Engine:
     ) -> Proposal:
         from hybridbo.gp.ladder import clean  # SciPy loads with the first proposal of the GP
         from hybridbo.gp.prior import log_density
-        from hybridbo.gp.propose import Guide, Observations, propose
+        from hybridbo.gp.propose import Guide, propose
 
-        # a pruned trial may lack a constraint or a second objective
-        trials = [trial for trial in history.completed if set(self.objective.names) <= trial.values.keys()]
-        feasible = np.array([self.objective.is_feasible(trial.values) for trial in trials], dtype=bool)
-        seen, cleaned = clean(
-            self.space,
-            Observations(
-                params=[trial.params for trial in trials],
-                losses=self._losses(trials, rng) if feasible.any() else self._violations(trials),
-                feasible=feasible if feasible.any() else ~feasible,
-                pending=[trial.params for trial in history.pending],
-                failed=[trial.params for trial in history.failed],
-            ),
-        )
-        notes, losses, n = (*notes, *cleaned), seen.losses, len(seen.losses)
-        if n > 1 and (losses == losses[0]).all() and seen.feasible.all() and not seen.failed:
-            return self._sobol(history, taken, "", (*notes, f"All {n} values are equal: there is nothing to model"))
+        seen = observe(history, self.objective)
+        if not seen.params:
+            why = f"No trial has every one of {', '.join(self.objective.names)} yet, so there is nothing to model"
+            return self._sobol(history, taken, "", (*notes, why))
+        seen, cleaned = clean(self.space, seen)
+        notes = (*notes, *cleaned)
+        if seen.is_constant:
+            why = f"All {len(seen.params)} values are equal: there is nothing to model"
+            return self._sobol(history, taken, "", (*notes, why))
         whose, beliefs = "The LLM's", advice.beliefs
         if not beliefs:
             whose, beliefs = "Published", knowledge.beliefs(self.space)
         density = log_density(self.space, beliefs, np.array([self.space.encode(params) for params in seen.params]))
-        trust = policy.trust(density, losses)
-        found = propose(self.space, seen, Guide(taken, beliefs, trust.weight), rng, self.settings.gp)
-        reason = f"Largest expected improvement after {n} values."
-        mean, sd = self._prediction(found.loss_mean, found.loss_sd)
-        if not feasible.any():
-            reason = f"None of {n} trials keeps the constraints: the smallest violation is sought."
-            mean, sd = None, None
+        trust = policy.trust(density, seen.merit())
+        weight = trust.weight / len(self.objective.directions)
+        seen, reason = self._worded(seen, rng)
+        power, about_cost = self._cost(history)
+        found = propose(self.space, seen, Guide(taken, beliefs, weight, power), rng, self.settings.gp)
         if beliefs:
-            reason += f" {whose} beliefs weigh {trust.weight:.2g}: {trust.reason}"
+            reason += f" {whose} beliefs weigh {weight:.2g}: {trust.reason}"
         notes = (*notes, *found.notes)
-        reason = " ".join([reason, *(note if note.endswith(".") else f"{note}." for note in notes)])
-        return Proposal(found.params, Origin("gp", reason, mean, sd), notes)
+        reason = " ".join([reason, *about_cost, *(note if note.endswith(".") else f"{note}." for note in notes)])
+        return Proposal(found.params, Origin("gp", reason, *self._prediction(found.loss_mean, found.loss_sd)), notes)
+
+    def _worded(self, seen: Observations, rng: np.random.Generator) -> tuple[Observations, str]:
+        """What is to be modelled, with as many objectives as can be, and what is sought."""
+        from hybridbo.gp.front import MOST_OBJECTIVES
+
+        n, m = len(seen.params), len(self.objective.directions)
+        if seen.seeks_feasible:
+            return seen, f"None of {n} trials keeps the constraints: the best chance to keep them is sought."
+        if seen.is_single:
+            return seen, f"Largest expected improvement after {n} values."
+        if m <= MOST_OBJECTIVES:
+            return seen, f"Largest expected improvement of the hypervolume of {m} objectives after {n} values."
+        why = f"The hypervolume of more than {MOST_OBJECTIVES} objectives takes too long to compute"
+        return replace(seen, losses=weighed(seen.losses, rng)), f"{why}: {m} of them are weighed at random (ParEGO)."
+
+    def _cost(self, history: History) -> tuple[float, tuple[str, ...]]:
+        """The power of the duration that the improvement is divided by, and why."""
+        from hybridbo.gp.cost import cooled
+
+        if not self.settings.gp.cost_aware:
+            return 0.0, ()
+        power, why = cooled(len(history), self.settings.seed_trials, self.settings.budget)
+        return power, (f"Divided by the expected duration to the power of {power:.2g}: {why}.",)
 
     def _key(self, params: Params) -> str:
         """``Space.key``, or any text where a store made elsewhere holds what the space cannot read."""
@@ -224,26 +238,6 @@ class Engine:
             return repr(params)
 
     # Values ------------------------------------------------------------------------------------------------------
-
-    def _losses(self, trials: Sequence[Trial], rng: np.random.Generator) -> Array:
-        """One loss per trial, shape (n,); several objectives are weighed together at random (Knowles 2006, ParEGO)."""
-        table = np.array([self.objective.losses(trial.values) for trial in trials], dtype=float)
-        if self.objective.is_single:
-            return table[:, 0]
-        order = np.argsort(np.argsort(table, axis=0, kind="stable"), axis=0, kind="stable")
-        ranks = order / max(len(trials) - 1, 1)  # each objective on the same scale, whatever its units and outliers
-        weights = rng.dirichlet(np.ones(table.shape[1]))
-        weighed = ranks * weights
-        out: Array = weighed.max(axis=1) + _TCHEBYCHEFF * weighed.sum(axis=1)
-        return out
-
-    def _violations(self, trials: Sequence[Trial]) -> Array:
-        """How far each trial is from keeping the constraints, in ranks, shape (n,): lowered while none keeps them."""
-        bounds = self.objective.constraints
-        table = np.array([[max(0.0, b.violation(trial.values[b.name])) for b in bounds] for trial in trials])
-        ranks = np.stack([np.unique(column, return_inverse=True)[1].reshape(-1) for column in table.T], axis=1)
-        out: Array = ranks.sum(axis=1).astype(float)
-        return out
 
     def _prediction(self, loss: float, sd: float) -> tuple[float | None, float | None]:
         """The predicted loss in the user's direction, to the six digits that it is worth; None if it has no unit."""

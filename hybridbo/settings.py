@@ -44,6 +44,10 @@ class GPSettings(_Settings):
     candidates: int = Field(1024, ge=16, description="points at which the acquisition is evaluated before refining")
     restarts: int = Field(2, ge=1, description="starting points of the fit of the hyperparameters")
     deadline_s: float = Field(30.0, gt=0, description="seconds for one proposal, after which coarser ways are taken")
+    cost_aware: bool = Field(
+        default=False,
+        description="divide the expected improvement by the expected duration; less so towards the end of the budget",
+    )
 
 
 class Settings(_Settings):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from hybridbo.parameters import Array, Categorical
+from hybridbo.parameters import Array, Categorical, Params
 from hybridbo.space import Space
 
 _HALF_NORMAL_MEDIAN = 0.6745
@@ -49,6 +50,12 @@ class Features:
                 hot = (cell == np.arange(width)) & active[:, [i]]
                 parts.append(hot / np.sqrt(2.0))
         return np.concatenate(parts, axis=1)
+
+
+def encode(space: Space, configurations: Sequence[Params]) -> Array:
+    """Points of the unit cube, shape (n, d), of configurations; n may be 0."""
+    rows = [space.encode(params) for params in configurations]
+    return np.array(rows) if rows else np.empty((0, len(space)))
 
 
 def targets(losses: Array) -> Array:

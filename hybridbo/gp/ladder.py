@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from hybridbo.errors import HybridboError, SurrogateError
 from hybridbo.gp import model
-from hybridbo.gp.observations import Observations
+from hybridbo.observe import Observations
 from hybridbo.parameters import Array, Categorical, Parameter, Params, is_number
 from hybridbo.space import Space
 
@@ -95,19 +95,28 @@ def clean(space: Space, seen: Observations) -> tuple[Observations, tuple[str, ..
     """
     n = min(len(seen.params), len(seen.losses), len(seen.feasible))
     losses = np.asarray(seen.losses[:n], dtype=np.float64)
-    kept = [i for i in range(n) if np.isfinite(losses[i]) and _belongs(space, seen.params[i])]
+    finite = np.array([np.isfinite(row).all() for row in losses], dtype=bool)
+    kept = [i for i in range(n) if finite[i] and _belongs(space, seen.params[i])]
     pending, failed = ([params for params in group if _belongs(space, params)] for group in (seen.pending, seen.failed))
+    timed = [i for i, params in enumerate(seen.timed) if _belongs(space, params)]
     before = len(seen.params) + len(seen.pending) + len(seen.failed)
     dropped = before - len(kept) - len(pending) - len(failed)
     if not kept:
         raise SurrogateError(f"none of {len(seen.params)} values is finite and of a configuration of the space.")
-    if not dropped:
+    if not dropped and len(timed) == len(seen.timed):
         return seen, ()
-    params, feasible = [seen.params[i] for i in kept], seen.feasible[kept]
     left = replace(
-        seen, params=params, losses=losses[kept], feasible=feasible, pending=tuple(pending), failed=tuple(failed)
+        seen,
+        params=[seen.params[i] for i in kept],
+        losses=losses[kept],
+        feasible=seen.feasible[kept],
+        violations=seen.violations[kept] if len(seen.violations) else seen.violations,
+        pending=tuple(pending),
+        failed=tuple(failed),
+        timed=[seen.timed[i] for i in timed],
+        seconds=seen.seconds[timed],
     )
-    return left, (f"{dropped} of {before} trials left out: not finite, or outside the space",)
+    return left, (f"{dropped} of {before} trials left out: not finite, or outside the space",) if dropped else ()
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,8 @@ class Process:
 
     def predict(self, columns: Array) -> tuple[Array, Array]:
         """Mean and variance, without noise, at columns of shape (m, f), each of shape (m,)."""
+        if not len(columns):
+            return np.empty(0), np.empty(0)
         step = max(1, _AT_ONCE // len(self.x))
         parts = [self._predict(columns[i : i + step]) for i in range(0, len(columns), step)]
         mean, variance = (np.concatenate(part) for part in zip(*parts, strict=True))

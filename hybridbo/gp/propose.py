@@ -11,10 +11,11 @@ import numpy as np
 from hybridbo.belief import Belief
 from hybridbo.errors import SpaceExhausted, SurrogateError
 from hybridbo.gp import acquire, prior
+from hybridbo.gp.acquisition import Acquisition
+from hybridbo.gp.features import encode
 from hybridbo.gp.ladder import TROUBLE, Deadline
-from hybridbo.gp.observations import Observations, encode
-from hybridbo.gp.surrogate import Surrogate
 from hybridbo.gp.threads import isolated
+from hybridbo.observe import Observations
 from hybridbo.parameters import Array, Params
 from hybridbo.settings import GPSettings
 from hybridbo.space import Space
@@ -35,11 +36,13 @@ class Guide:
         taken: ``Space.key`` of what must not be proposed.
         beliefs: Beliefs, by parameter.
         weight: Trust in them, from 0 to 1.
+        cost_power: The power of the expected duration that the improvement is divided by; 0 leaves durations out.
     """
 
     taken: AbstractSet[str]
     beliefs: Mapping[str, Belief]
     weight: float
+    cost_power: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Suggestion:
 
     Attributes:
         params: The configuration.
-        loss_mean: Expected loss, in the units of the losses.
-        loss_sd: Its standard deviation.
+        loss_mean: Expected loss, in the units of the losses; NaN with several objectives or while none is feasible.
+        loss_sd: Its standard deviation, likewise.
         notes: What went wrong on the way and what was done instead, one sentence each.
     """
 
@@ -65,7 +68,9 @@ def propose(
     """The configuration with the largest expected improvement, weighed by beliefs and feasibility.
 
     The score is log EI(x) + log P(x succeeds) + weight * beta / n * log pi(x): piBO (Hvarfner et al. 2022, eq. 6), in
-    log space.
+    log space. With several objectives EI is the expected improvement of the hypervolume; where constrained outcomes are
+    known, log P(they keep their bounds) is added, and while none does, it takes the place of log EI. On request the
+    logarithm of the expected duration is subtracted.
 
     Args:
         space: The space.
@@ -91,7 +96,7 @@ def _propose(
     space: Space, seen: Observations, guide: Guide, rng: np.random.Generator, settings: GPSettings
 ) -> Suggestion:
     deadline = Deadline.of(settings.deadline_s)
-    surrogate = Surrogate.fit(space, seen, rng, settings.restarts, deadline)
+    surrogate = Acquisition.fit(space, seen, guide.cost_power, rng, settings.restarts, deadline)
     exponent = guide.weight * _PIBO_BETA / len(seen.params) if guide.beliefs else 0.0
 
     def score(u: Array) -> Array:

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hybridbo.gp import feasibility, ladder, subset
 from hybridbo.gp.ensemble import Ensemble
-from hybridbo.gp.features import Features, targets, to_loss
+from hybridbo.gp.features import Features, encode, targets, to_loss
 from hybridbo.gp.ladder import Deadline, Sample, Task
-from hybridbo.gp.observations import Observations, encode
+from hybridbo.observe import Observations
 from hybridbo.parameters import Array
 from hybridbo.space import Space
-
-__all__ = ["Observations", "Surrogate", "encode"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,11 @@ class Surrogate:
         task = Task(sample.x, sample.y, features.groups, rng, restarts, deadline or Deadline.of(math.inf))
         (process, incumbent), fallen = ladder.climb(task, partial(_condition, sample, pending, features))
         failed = features.columns(encode(space, seen.failed))
-        log_p, doubt = _log_p(sample, failed, features, rng)
-        leaders = u[sample.rows[np.argsort(-sample.y, kind="stable")[:5]]]
+        # constrained outcomes that were told with their values have models of their own
+        good = np.ones_like(sample.feasible) if seen.violations.size else sample.feasible
+        log_p, doubt = _log_p(sample, good, failed, features, rng)
+        merit = np.where(sample.feasible, sample.y, sample.y.min() - 1.0) if sample.feasible.any() else sample.y
+        leaders = u[sample.rows[np.argsort(-merit, kind="stable")[:5]]]
         return cls(features, process, incumbent, log_p, seen.losses, leaders, (*said, *fallen, *doubt))
 
     def score(self, u: Array) -> Array:
@@ -109,10 +111,10 @@ def _condition(
 
 
 def _log_p(
-    sample: Sample, failed: Array, features: Features, rng: np.random.Generator
+    sample: Sample, succeeded: NDArray[np.bool_], failed: Array, features: Features, rng: np.random.Generator
 ) -> tuple[Callable[[Array], Array] | None, tuple[str, ...]]:
     """The log probability of success, None where nothing has failed, and a sentence if it could not be learned."""
-    good, bad = sample.x[sample.feasible], np.concatenate([sample.x[~sample.feasible], failed])
+    good, bad = sample.x[succeeded], np.concatenate([sample.x[~succeeded], failed])
     if not len(bad):
         return None, ()
     half = subset.MOST_PREDICTED // 2

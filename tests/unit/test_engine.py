@@ -1,7 +1,9 @@
 import json
 import math
+import re
 import warnings
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -373,13 +375,13 @@ def test_whatever_the_space_every_proposal_is_valid_and_new(space, seed):
         trials.append(trial(number, proposal.params, float(rng.normal()), source=proposal.origin.source))
 
 
-def test_while_nothing_keeps_the_constraints_the_violation_is_lowered():
+def test_while_nothing_keeps_the_constraints_the_chance_to_keep_them_is_sought():
     space = Space({"x": Float(0, 1)})
     objective = Objective.of("minimize", constraints={"c": "<= 0.1"})
     trials = [trial(i, {"x": x}, value=1 - x, c=x) for i, x in enumerate([0.5, 0.4, 0.6, 0.8, 0.9, 1.0])]
     chosen = one(engine(space, objective), History.of(trials))
     assert chosen.params["x"] < 0.4
-    assert "violation" in chosen.origin.reason
+    assert "None of 6 trials keeps the constraints" in chosen.origin.reason
     assert chosen.origin.predicted_mean is None
 
 
@@ -431,3 +433,67 @@ def test_debugging_aids_of_the_user_change_nothing():
         assert one(engine(), History.of(trials)) == expected
     finally:
         torch.set_default_dtype(before)
+
+
+# Several objectives, constraints, costs
+
+PAIR = Objective.of(objectives={"a": "minimize", "b": "maximize"}, constraints={"c": "<= 1"})
+
+
+def pairs(values, **kinds):
+    rng = np.random.default_rng(5)
+    params = [SPACE.decode(u) for u in rng.random((len(values), len(SPACE)))]
+    told = [dict(zip("abc", v, strict=False)) for v in values]
+    return [trial(i, params[i], **told[i], **kinds) for i in range(len(values))]
+
+
+PLAIN = [(i % 4, i % 3, i / 4) for i in range(8)]
+MULTI_TROUBLE = {
+    "plain": (PLAIN, "hypervolume of 2 objectives"),
+    "one trial": (PLAIN[:1], "hypervolume"),
+    "a constant objective": ([(1.0, b, c) for _, b, c in PLAIN], "hypervolume"),
+    "nothing feasible": ([(a, b, 2 + c) for a, b, c in PLAIN], "None of 8 trials keeps"),
+    "huge values": ([(a * 5e307, -b * 5e307, c * 8e307) for a, b, c in PLAIN], "hypervolume|None of 8"),
+    "an outlier": ([(1e300, 1e300, 1e300), *PLAIN], "hypervolume"),
+}
+
+
+@pytest.mark.parametrize(("values", "why"), list(MULTI_TROUBLE.values()), ids=list(MULTI_TROUBLE))
+def test_several_objectives_are_modelled_whatever_their_values(values, why):
+    few = Settings.of({"seed_trials": 1, "gp": {"candidates": 16, "restarts": 1}})
+    failed = trial(len(values), SPACE.decode(np.full(4, 0.3)), state=TrialState.FAILED)
+    default = trial(len(values) + 1, engine().default_params(), state=TrialState.RUNNING)
+    proposal = one(engine(objective=PAIR, settings=few), History.of([*pairs(values), failed, default]))
+    assert (proposal.origin.source, proposal.notes) == ("gp", ())
+    assert re.search(why, proposal.origin.reason)
+    assert proposal.origin.predicted_mean is None
+
+
+def test_trials_that_lack_an_objective_are_no_ground_for_a_model():
+    pruned = pairs([(1.0,)] * 6, state=TrialState.PRUNED)
+    default = trial(6, engine().default_params(), state=TrialState.FAILED)
+    proposal = one(engine(objective=PAIR), History.of([*pruned, default]))
+    assert proposal.origin.source == "sobol"
+    assert proposal.notes == ("No trial has every one of a, b, c yet, so there is nothing to model",)
+    assert "No trial has every one of a, b, c" in proposal.origin.reason
+
+
+def test_more_objectives_than_can_be_computed_are_weighed_at_random():
+    names = dict.fromkeys("pqrst", "minimize")
+    trials = [
+        trial(t.number, t.params, **{name: float(i * t.number % 5) for i, name in enumerate(names)})
+        for t in completed(8)
+    ]
+    proposal = one(engine(objective=Objective.of(objectives=names)), History.of(trials))
+    assert "5 of them are weighed at random (ParEGO)" in proposal.origin.reason
+
+
+@pytest.mark.parametrize(("budget", "words"), [(None, "power of 1: no budget"), (10, "power of 0.8: 6 of 10")])
+def test_durations_count_on_request(budget, words):
+    def timed(t):
+        return replace(t, finished_at=AT + timedelta(seconds=1 + 100 * (t.params["optimizer"] == "sgd")))
+
+    history = History.of([timed(t) for t in completed(6)])
+    aware = Settings.of({"budget": budget, "gp": {"candidates": 64, "restarts": 1, "cost_aware": True}})
+    assert words in one(engine(settings=aware), history).origin.reason
+    assert "duration" not in one(engine(), history).origin.reason

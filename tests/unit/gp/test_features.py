@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from strategies import spaces_and_points
 
-from hybridbo.gp.features import Features, targets, to_loss
+from hybridbo.gp.features import Features, encode, targets, to_loss
 from hybridbo.space import Categorical, Float, Int, Space
 
 SPACE = Space(
@@ -108,3 +108,11 @@ def test_a_target_stands_for_the_loss_that_it_came_from():
 def test_any_target_stands_for_a_loss_within_those_known(losses, target):
     loss = to_loss(target, targets(losses), losses)
     assert losses.min() <= loss <= losses.max()
+
+
+def test_nothing_encodes_as_no_rows():
+    assert encode(Space({"x": Float(0, 1)}), []).shape == (0, 1)
+
+
+def test_each_configuration_is_a_row():
+    assert encode(Space({"x": Float(0, 1)}), [{"x": 0.25}, {"x": 1.0}]).tolist() == [[0.25], [1.0]]

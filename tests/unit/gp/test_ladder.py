@@ -11,8 +11,8 @@ from hybridbo import Float, Int, Optimizer
 from hybridbo.errors import SurrogateError
 from hybridbo.gp import ladder, model
 from hybridbo.gp.ladder import RUNGS, Deadline, Sample, Task, clean, climb, merge, prepare, winsorise
-from hybridbo.gp.observations import Observations
 from hybridbo.gp.process import Process
+from hybridbo.observe import Observations
 from hybridbo.space import Categorical, Space
 from hybridbo.storage.memory import MemoryStore
 from hybridbo.trial import Origin, Proposal

@@ -54,3 +54,8 @@ def test_log_improvement_is_botorchs_over_the_whole_range():
     np.testing.assert_allclose(log_improvement(z), _log_ei_helper(torch.tensor(z)).numpy(), rtol=1e-13)
     with np.errstate(all="raise", under="ignore"):
         assert np.isfinite(log_improvement(z)).all()
+
+
+def test_nothing_is_predicted_of_no_points():
+    process = Process.of(np.zeros((1, 1)), np.zeros(1), np.array([0]), np.zeros(3))
+    assert [len(part) for part in process.predict(np.empty((0, 1)))] == [0, 0]

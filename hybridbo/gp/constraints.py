@@ -1,0 +1,85 @@
+"""Constrained outcomes: a Gaussian process for each, and the probability that all keep their bounds.
+
+The acquisition is multiplied by that probability (Gardner et al. 2014, Bayesian Optimization with Inequality
+Constraints, eq. 4). What failed gave no outcome and stays with the classifier of :mod:`hybridbo.gp.feasibility`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from hybridbo.gp import feasibility
+from hybridbo.gp.features import Features, encode
+from hybridbo.gp.outputs import Output, Places
+from hybridbo.observe import Observations
+from hybridbo.parameters import Array
+
+_FARTHEST = 3.0  # after the logarithm: twenty times the median distance from the bound is as far as it gets
+_LEAST_SPREAD = 1.0 / 3.0  # of the distance from the bound: nothing is surer than three standard deviations
+
+
+def slack(violations: Array) -> tuple[Array, float]:
+    """Targets of one constrained outcome, shape (n,), and the bound on their scale.
+
+    The violation's logarithm on either side of the bound (Eriksson and Poloczek 2021, Scalable Constrained Bayesian
+    Optimization, section 3.2: bilog), in units of its median distance from the bound and cut off far away: resolved
+    where the bound runs, and bent by no outlier. The bound stays where it was: a target is above it if and only if the
+    violation is above 0.
+    """
+    distance = np.abs(violations)
+    unit = np.median(distance[distance > 0]) if (distance > 0).any() else 1.0
+    with np.errstate(over="ignore"):  # 1e300 / 1e-300 is as far away as it gets
+        bent = np.sign(violations) * np.minimum(np.log1p(distance / unit), _FARTHEST)
+    spread = max(bent.std(), _LEAST_SPREAD * np.sqrt(np.mean(np.square(bent))))
+    if spread == 0.0:
+        return bent, 0.0
+    return (bent - bent.mean()) / spread, float(-bent.mean() / spread)
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """The models of the constrained outcomes.
+
+    Attributes:
+        outputs: One for each, and its bound in the units of the model.
+    """
+
+    outputs: tuple[tuple[Output, float], ...]
+
+    @classmethod
+    def fit(cls, features: Features, seen: Observations, rng: np.random.Generator, restarts: int) -> Constraints:
+        """Learn from what was observed; a pending trial is believed to give what is predicted."""
+        x = features.columns(encode(features.space, seen.params))
+        pending = features.columns(encode(features.space, seen.pending))
+        places = Places.of(x)
+        outputs = []
+        for column in seen.violations.T:
+            y, bound = slack(column)
+            found = Output.fit(x[places.rows], places.mean(y), features, rng, restarts, "a constraint")
+            outputs.append((found.believing(pending), bound))
+        return cls(tuple(outputs))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What went wrong in fitting and what was done instead."""
+        return tuple(note for output, _ in self.outputs for note in output.notes)
+
+    def log_probability(self, columns: Array) -> Array:
+        """Log of the probability that every bound is kept, at columns, shape (n, f) to (n,)."""
+        total = np.zeros(len(columns))
+        for output, bound in self.outputs:
+            mean, sd = output.at(columns)
+            total += special.log_ndtr((bound - mean) / sd)
+        return total
+
+
+def log_success(features: Features, seen: Observations, rng: np.random.Generator) -> Callable[[Array], Array] | None:
+    """Log probability at columns that a trial gives values at all; None if none has failed."""
+    if not seen.failed:
+        return None
+    good, bad = (features.columns(encode(features.space, group)) for group in (seen.params, seen.failed))
+    return feasibility.log_probability(good, bad, features.groups, rng)
