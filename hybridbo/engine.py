@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -23,12 +23,15 @@ from hybridbo.errors import SpaceExhausted
 from hybridbo.llm.parse import parse_advice
 from hybridbo.llm.prompts import seed_request
 from hybridbo.objective import Objective
-from hybridbo.observe import Observations, observe, weighed
+from hybridbo.observe import Observations, merits, observe, weighed
 from hybridbo.parameters import Params
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
 from hybridbo.settings import Settings
 from hybridbo.space import Space
 from hybridbo.trial import History, Origin, Proposal, Trial, TrialState
+
+if TYPE_CHECKING:
+    from hybridbo.gp.propose import Guide
 
 Steps: TypeAlias = Generator[ChatRequest, ChatReply | ChatFailure, list[Proposal]]
 
@@ -95,8 +98,10 @@ class Engine:
     ) -> Generator[ChatRequest, ChatReply | ChatFailure, Proposal]:
         taken = {self._key(trial.params) for trial in history.trials}
         default = self.default_params()
+        standing = policy.standing(history, merits(history, self.objective)) if self.has_llm else policy.Standing()
+        open_default = self.space.key(default) not in taken
         decision = policy.next_source(
-            history, self.settings, default_is_open=self.space.key(default) not in taken, has_llm=self.has_llm
+            history, self.settings, default_is_open=open_default, has_llm=self.has_llm, llm=standing
         )
         if decision.source == "user":
             return Proposal(history.queued[0], Origin("user", decision.reason))
@@ -108,10 +113,10 @@ class Engine:
             return Proposal(default, Origin("default", decision.reason))
         advice, trouble = yield from self._advice()
         if decision.source == "gp":
-            return self._gp(history, taken, advice, trouble, rng)
-        if self.has_llm:
+            return self._gp(history, taken, _Voice(advice, standing), trouble, rng)
+        if decision.source == "llm":
             return self._seed(history, taken, advice, trouble, decision.reason)
-        return self._sobol(history, taken, decision.reason, ())
+        return self._sobol(history, taken, decision.reason, (trouble,) if trouble else (), towards=True)
 
     # Advice ------------------------------------------------------------------------------------------------------
 
@@ -139,15 +144,25 @@ class Engine:
 
     # Sources -----------------------------------------------------------------------------------------------------
 
-    def _sobol(self, history: History, taken: set[str], reason: str, notes: tuple[str, ...]) -> Proposal:
-        """The next point of the study's Sobol sequence that has not been taken."""
+    def _sobol(
+        self, history: History, taken: set[str], reason: str, notes: tuple[str, ...], *, towards: bool = False
+    ) -> Proposal:
+        """The next point of the study's Sobol sequence that has not been taken.
+
+        ``towards``: every second one is drawn towards published beliefs, if there are any.
+        """
         from scipy.stats import qmc  # half a second to import, and many asks do not come here
 
+        from hybridbo.gp.prior import warp
+
+        beliefs = knowledge.beliefs(self.space)
         reason = " ".join([*(f"{note}; a Sobol point fills in." for note in notes), reason]).strip()
         used = sum(trial.origin.source == "sobol" for trial in history.trials)
         sequence = qmc.Sobol(len(self.space), scramble=True, rng=np.random.default_rng(self.seed))
         for block in range(used // _SOBOL_BLOCK + _SOBOL_BLOCKS):
             points = sequence.random(_SOBOL_BLOCK)
+            if towards and beliefs:
+                points[1::2] = warp(self.space, beliefs, points[1::2])
             for index, point in enumerate(points, start=block * _SOBOL_BLOCK):
                 params = self.space.decode(point)
                 if index >= used and self.space.key(params) not in taken:
@@ -158,14 +173,14 @@ class Engine:
         raise SpaceExhausted("all configurations of the space have been proposed.", "The search is complete.")
 
     def _gp(
-        self, history: History, taken: set[str], advice: Advice, trouble: str | None, rng: np.random.Generator
+        self, history: History, taken: set[str], voice: _Voice, trouble: str | None, rng: np.random.Generator
     ) -> Proposal:
         notes = (trouble,) if trouble else ()
         try:
             # the user's debugging aids are not for us: an underflow here is a zero, and torch warns when it is imported
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return self._gp_proposal(history, taken, advice, notes, rng)
+                return self._gp_proposal(history, taken, voice, notes, rng)
         except Exception as error:  # never fatal: whatever the model does, the search goes on
             _logger.warning("the surrogate failed, a Sobol point fills in", exc_info=error)
             trouble = f"The Gaussian process failed ({type(error).__name__}: {error})"
@@ -175,13 +190,12 @@ class Engine:
         self,
         history: History,
         taken: set[str],
-        advice: Advice,
+        voice: _Voice,
         notes: tuple[str, ...],
         rng: np.random.Generator,
     ) -> Proposal:
         from hybridbo.gp.ladder import clean  # SciPy loads with the first proposal of the GP
-        from hybridbo.gp.prior import log_density
-        from hybridbo.gp.propose import Guide, propose
+        from hybridbo.gp.propose import propose
 
         seen = observe(history, self.objective)
         if not seen.params:
@@ -192,30 +206,43 @@ class Engine:
         if seen.is_constant:
             why = f"All {len(seen.params)} values are equal: there is nothing to model"
             return self._sobol(history, taken, "", (*notes, why))
-        whose, beliefs = "The LLM's", advice.beliefs
-        if not beliefs:
-            whose, beliefs = "Published", knowledge.beliefs(self.space)
-        density = log_density(self.space, beliefs, np.array([self.space.encode(params) for params in seen.params]))
-        trust = policy.trust(density, seen.merit())
-        weight = trust.weight / len(self.objective.directions)
+        guide, said = self._guide(seen, voice, taken)
         seen, reason = self._worded(seen, rng)
         power, about_cost = self._cost(history)
-        found = propose(self.space, seen, Guide(taken, beliefs, weight, power), rng, self.settings.gp)
-        if beliefs:
-            reason += f" {whose} beliefs weigh {weight:.2g}: {trust.reason}"
+        found = propose(self.space, seen, replace(guide, cost_power=power), rng, self.settings.gp)
         notes = (*notes, *found.notes)
-        reason = " ".join([reason, *about_cost, *(note if note.endswith(".") else f"{note}." for note in notes)])
+        reason = " ".join([reason, *said, *about_cost, *(note if note.endswith(".") else f"{note}." for note in notes)])
         return Proposal(found.params, Origin("gp", reason, *self._prediction(found.loss_mean, found.loss_sd)), notes)
+
+    def _guide(self, seen: Observations, voice: _Voice, taken: set[str]) -> tuple[Guide, list[str]]:
+        """The beliefs that the results have not contradicted, the LLM's before published ones, and what they weigh."""
+        from hybridbo.gp.prior import log_density
+        from hybridbo.gp.propose import Guide
+
+        u = np.array([self.space.encode(params) for params in (*seen.params, *seen.failed)])
+        said, m = [], len(self.objective.directions)
+        points = voice.advice.points if voice.standing.verdict != "lost" else ()
+        for whose, beliefs in (("The LLM's", voice.advice.beliefs), ("Published", knowledge.beliefs(self.space))):
+            if not beliefs:
+                continue
+            trust = policy.trust(log_density(self.space, beliefs, u), seen.ranking())
+            if whose != "Published" and voice.standing.verdict == "lost":
+                trust = policy.Trust(0.0, voice.standing.reason)
+            said.append(f"{whose} beliefs weigh {trust.weight / m:.2g}: {trust.reason}")
+            if trust.weight:
+                return Guide(taken, beliefs, trust.weight / m, points=points), said
+            points = ()
+        return Guide(taken, {}, 0.0), said
 
     def _worded(self, seen: Observations, rng: np.random.Generator) -> tuple[Observations, str]:
         """What is to be modelled, with as many objectives as can be, and what is sought."""
-        from hybridbo.gp.front import MOST_OBJECTIVES
-
         n, m = len(seen.params), len(self.objective.directions)
         if seen.seeks_feasible:
             return seen, f"None of {n} trials keeps the constraints: the best chance to keep them is sought."
         if seen.is_single:
             return seen, f"Largest expected improvement after {n} values."
+        from hybridbo.gp.front import MOST_OBJECTIVES  # torch loads with several objectives
+
         if m <= MOST_OBJECTIVES:
             return seen, f"Largest expected improvement of the hypervolume of {m} objectives after {n} values."
         why = f"The hypervolume of more than {MOST_OBJECTIVES} objectives takes too long to compute"
@@ -223,10 +250,10 @@ class Engine:
 
     def _cost(self, history: History) -> tuple[float, tuple[str, ...]]:
         """The power of the duration that the improvement is divided by, and why."""
-        from hybridbo.gp.cost import cooled
-
         if not self.settings.gp.cost_aware:
             return 0.0, ()
+        from hybridbo.gp.cost import cooled  # torch loads with it
+
         power, why = cooled(len(history), self.settings.seed_trials, self.settings.budget)
         return power, (f"Divided by the expected duration to the power of {power:.2g}: {why}.",)
 
@@ -245,6 +272,14 @@ class Engine:
             return None, None
         sign = 1.0 if self.objective.directions[0][1] == "minimize" else -1.0
         return float(f"{sign * loss:.6g}"), float(f"{sd:.6g}")
+
+
+@dataclass(frozen=True)
+class _Voice:
+    """What the LLM has said, and how it has done."""
+
+    advice: Advice
+    standing: policy.Standing
 
 
 def _with_pending(history: History, proposal: Proposal) -> History:

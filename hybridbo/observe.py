@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -70,6 +71,13 @@ class Observations:
             return np.asarray(np.sum(ranks, axis=0), dtype=np.float64)
         return self.losses if self.is_single else n_dominating(self.losses).astype(np.float64)
 
+    def ranking(self) -> Array:
+        """:meth:`merit` of each trial with a value, then of each failed one; inf for what failed or is infeasible."""
+        told = self.merit()
+        if not self.seeks_feasible:
+            told = np.where(self.feasible, told, np.inf)
+        return np.concatenate([told, np.full(len(self.failed), np.inf)])
+
 
 def observe(history: History, objective: Objective) -> Observations:
     """What a history tells the surrogate.
@@ -91,6 +99,17 @@ def observe(history: History, objective: Objective) -> Observations:
         timed=[trial.params for trial in timed],
         seconds=np.array([trial.duration_s for trial in timed], dtype=float),
     )
+
+
+def merits(history: History, objective: Objective) -> dict[int, float]:
+    """One figure for each finished trial, by number, to rank all by: smaller is better, inf for a failed one.
+
+    Only the order counts. A failed trial, or one that breaks a constraint while others keep it, comes last.
+    """
+    seen = observe(history, objective)
+    numbers = [t.number for t in history.completed if set(objective.names) <= t.values.keys()]
+    known = zip(numbers, seen.ranking(), strict=False) if numbers else ()
+    return {**{trial.number: math.inf for trial in history.failed}, **{n: float(figure) for n, figure in known}}
 
 
 def n_dominating(losses: Array) -> NDArray[np.int64]:

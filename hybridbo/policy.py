@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from hybridbo.trial import History, Source
 
 _CONTRADICTED = 0.15  # a belief loses its weight when chance explains the contradiction with at most this probability
 _FEWEST_TO_TEST = 5
+_FEWEST_TO_JUDGE = 2
 
 
 @dataclass(frozen=True)
@@ -31,18 +33,64 @@ class Trust:
     reason: str
 
 
-def next_source(history: History, settings: Settings, *, default_is_open: bool, has_llm: bool) -> Decision:
+@dataclass(frozen=True)
+class Standing:
+    """How the LLM's configurations have done against the controls: the default configuration and a Sobol point.
+
+    Attributes:
+        verdict: ``"open"``; ``"doubtful"``: they lost to the default, and there is no Sobol point to compare them with
+            yet; ``"lost"``: they lost to both.
+        reason: In one sentence; empty while open.
+    """
+
+    verdict: Literal["open", "doubtful", "lost"] = "open"
+    reason: str = ""
+
+
+_OPEN = Standing()
+
+
+def standing(history: History, merits: Mapping[int, float]) -> Standing:
+    """Compare the best of at least two configurations of the LLM with the controls.
+
+    Five wasted trials cost a search of thirty a fifth of what it reaches. Two trials are enough to see that advice is
+    no better than what costs nothing; where it is better, the second control is never evaluated.
+
+    Args:
+        history: Who proposed what.
+        merits: One figure for each finished trial by number, smaller is better, inf for a failed one.
+    """
+    figures: dict[str, list[float]] = {"llm": [], "default": [], "sobol": []}
+    for trial in history.trials:
+        if trial.number in merits and trial.origin.source in figures:
+            figures[trial.origin.source].append(merits[trial.number])
+    advised = figures["llm"]
+    if len(advised) < _FEWEST_TO_JUDGE or not figures["default"] or min(advised) < min(figures["default"]):
+        return Standing()
+    if not figures["sobol"]:
+        why = f"{len(advised)} configurations of the LLM are no better than the default: a Sobol point is the control."
+        return Standing("doubtful", why)
+    if min(advised) > min(figures["sobol"]):  # and to the default, as seen above
+        return Standing("lost", "The LLM's configurations have lost to the default and to a Sobol point.")
+    return Standing()
+
+
+def next_source(
+    history: History, settings: Settings, *, default_is_open: bool, has_llm: bool, llm: Standing = _OPEN
+) -> Decision:
     """Decide who proposes the next trial.
 
-    The order is: enqueued configurations; the default configuration (arm 0); the LLM's points and then Sobol points, up
-    to ``settings.seed_trials`` trials in all; then the Gaussian process. Trials that failed count as seeds: a search
-    whose first five trials crash learns more from modelling the crashes than from five more blind points.
+    The order is: enqueued configurations; the default configuration (arm 0); the LLM's points, or Sobol points where
+    there are none or they have lost, up to ``settings.seed_trials`` trials in all; then the Gaussian process. Trials
+    that failed count as seeds: a search whose first five trials crash learns more from modelling the crashes than from
+    five more blind points.
 
     Args:
         history: What is known.
         settings: How many seeds there are.
         default_is_open: Whether the default configuration has not been a trial yet.
         has_llm: Whether there is a language model to ask.
+        llm: How its configurations have done so far.
     """
     n, seeds = len(history), settings.seed_trials
     if history.queued:
@@ -50,10 +98,11 @@ def next_source(history: History, settings: Settings, *, default_is_open: bool, 
     if default_is_open:
         return Decision("default", "The default configuration is evaluated first: every other one has to beat it.")
     if n < seeds:
-        source: Source = "llm" if has_llm else "sobol"
-        return Decision(source, f"Seed trial {n + 1} of {seeds}.")
+        source: Source = "llm" if has_llm and llm.verdict == "open" else "sobol"
+        return Decision(source, f"Seed trial {n + 1} of {seeds}. {llm.reason}".rstrip())
     if not history.completed:
-        return Decision("sobol", f"None of {n} trials has a value yet, so there is nothing to model.")
+        source = "llm" if has_llm and llm.verdict != "lost" else "sobol"
+        return Decision(source, f"None of {n} trials has a value yet, so there is nothing to model.")
     return Decision("gp", f"The Gaussian process knows {len(history.completed)} values.")
 
 
@@ -61,13 +110,13 @@ def trust(log_density: Array | Sequence[float], losses: Array | Sequence[float])
     """Test a belief against the results.
 
     A belief that is right puts density where losses are small. Spearman's rank correlation of density and loss over the
-    completed trials is tested one-sided against "the belief says nothing": when denser is worse, and chance explains
+    finished trials is tested one-sided against "the belief says nothing": when denser is worse, and chance explains
     that with a probability of at most 0.15, the belief loses all its weight. Otherwise it keeps its weight, which
     the acquisition lets decay with the number of trials anyway (piBO, Hvarfner et al. 2022, eq. 6).
 
     Args:
-        log_density: Log density of the belief at the completed trials, shape (n,).
-        losses: Their values, smaller is better, shape (n,).
+        log_density: Log density of the belief at the finished trials, shape (n,).
+        losses: Their values, or any figures in the same order, smaller is better, inf for a failed trial, shape (n,).
     """
     density, loss = np.asarray(log_density, dtype=float), np.asarray(losses, dtype=float)
     if len(loss) < _FEWEST_TO_TEST:

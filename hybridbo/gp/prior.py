@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats
+from scipy.integrate import cumulative_trapezoid
+from scipy.special import ndtr
 
 from hybridbo.belief import Belief, ChoiceBelief
 from hybridbo.parameters import Array, Parameter
@@ -13,6 +15,7 @@ from hybridbo.space import Space
 
 _TO_SD = 2 * 1.2816  # an 80 % interval of a normal is that many standard deviations wide
 _NARROWEST = 0.05  # of the unit interval: nobody knows an optimum better than that beforehand
+_GRID = 513  # places at which a distribution function is inverted
 _FLOOR = 0.1  # share of the uniform density, so that no place is ever excluded
 
 
@@ -57,6 +60,26 @@ def sample(space: Space, beliefs: Mapping[str, Belief], n: int, rng: np.random.G
     return u
 
 
+def warp(space: Space, beliefs: Mapping[str, Belief], u: Array) -> Array:
+    """Points of the unit cube, shape (n, d), moved so that evenly spread ones become draws from the beliefs.
+
+    Each column goes through the inverse of the belief's distribution function, the floor included: what is spread by a
+    Sobol sequence stays spread, and lies denser where the optimum is believed to be.
+    """
+    out = u.copy()
+    for i, name in enumerate(space):
+        belief = beliefs.get(name)
+        if isinstance(belief, ChoiceBelief):
+            places = np.array([space[name].to_unit(choice) for choice, _ in belief.weights])
+            weights = (1 - _FLOOR) * np.array([weight for _, weight in belief.weights]) + _FLOOR / len(places)
+            out[:, i] = places[np.minimum(np.searchsorted(np.cumsum(weights), u[:, i]), len(places) - 1)]
+        elif belief is not None:
+            grid = np.linspace(0.0, 1.0, _GRID)
+            below = cumulative_trapezoid(_floored(space[name], belief, grid), grid, initial=0.0)
+            out[:, i] = np.interp(u[:, i], below / below[-1], grid)
+    return out
+
+
 def _floored(parameter: Parameter, belief: Belief, u: Array) -> Array:
     return (1 - _FLOOR) * _density(parameter, belief, u) + _FLOOR
 
@@ -76,8 +99,8 @@ def _density(parameter: Parameter, belief: Belief, u: Array) -> Array:
             density[np.isclose(u, parameter.to_unit(choice))] = weight * k
         return density
     center, sd = _normal(parameter, belief)
-    inside = stats.norm.cdf(1.0, center, sd) - stats.norm.cdf(0.0, center, sd)
-    out: Array = stats.norm.pdf(u, center, sd) / inside
+    inside = ndtr((1.0 - center) / sd) - ndtr(-center / sd)
+    out: Array = np.exp(-0.5 * np.square((u - center) / sd)) / (math.sqrt(2.0 * math.pi) * sd * inside)
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -36,12 +36,14 @@ class Guide:
         taken: ``Space.key`` of what must not be proposed.
         beliefs: Beliefs, by parameter.
         weight: Trust in them, from 0 to 1.
+        points: Configurations that somebody thinks well of: candidates beside the others, weighed like them.
         cost_power: The power of the expected duration that the improvement is divided by; 0 leaves durations out.
     """
 
     taken: AbstractSet[str]
     beliefs: Mapping[str, Belief]
     weight: float
+    points: Sequence[Params] = ()
     cost_power: float = 0.0
 
 
@@ -83,6 +85,8 @@ def propose(
         SurrogateError: The numbers broke down; fall back to a point without a model.
         SpaceExhausted: Everything is taken.
     """
+    if seen.violations.size or not seen.is_single or guide.cost_power:
+        import torch  # noqa: F401  # before the threads are looked for: these models use it
     try:
         with isolated():  # on one thread: repeatable to the last digit
             return _propose(space, seen, guide, rng, settings)
@@ -99,6 +103,8 @@ def _propose(
     surrogate = Acquisition.fit(space, seen, guide.cost_power, rng, settings.restarts, deadline)
     exponent = guide.weight * _PIBO_BETA / len(seen.params) if guide.beliefs else 0.0
 
+    n_drawn = _DRAWN if exponent else 0
+
     def score(u: Array) -> Array:
         deadline.check()
         out = surrogate.score(u)
@@ -110,7 +116,7 @@ def _propose(
         rng,
         candidates=settings.candidates,
         good=surrogate.leaders,
-        drawn=prior.sample(space, guide.beliefs, _DRAWN if exponent else 0, rng),
+        drawn=np.concatenate([prior.sample(space, guide.beliefs, n_drawn, rng), encode(space, guide.points)]),
     )
     params = _first_new(space, best_first, guide.taken, seen)
     mean, sd = surrogate.predict(encode(space, [params]))

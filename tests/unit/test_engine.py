@@ -243,9 +243,68 @@ def test_another_seed_gives_another_search():
 
 
 def test_the_sobol_sequence_goes_on_where_it_was():
-    trials = search(engine(), loss, 5)
-    encoded = np.array([SPACE.encode(t.params) for t in trials[1:]])
+    space = Space({"a": Float(0, 1), "b": Float(0, 1)})  # nothing is published of these
+    trials = search(engine(space), lambda params: params["a"], 5)
+    encoded = np.array([space.encode(t.params) for t in trials[1:]])
     assert sorted(np.floor(encoded[:, 0] * 4)) == [0, 1, 2, 3]  # four points of one sequence: one in each quarter
+
+
+def test_every_second_sobol_point_is_drawn_towards_published_beliefs():
+    space = Space({"learning_rate": Float(1e-9, 1e3, log=True)})
+    seeds = [search(engine(space, seed=seed), lambda params: 1.0, 5) for seed in range(20)]
+    usual = np.array([[1e-4 <= t.params["learning_rate"] <= 1e-2 for t in trials[1:]] for trials in seeds]).mean(axis=0)
+    assert (usual[[0, 2]] < 0.4).all()  # two of twelve decades
+    assert (usual[[1, 3]] > 0.5).all()
+
+
+def told(n, source, value, params):
+    return replace(trial(n, params, value), origin=Origin(source, "."))
+
+
+LINE = Space({"x": Float(0, 1, default=0.5)})
+WORSE = [("default", 0.5, 0.5), ("llm", 0.9, 0.9), ("llm", 0.8, 0.8)]
+
+
+def next_of(rows):
+    """The next proposal after trials of (source, value or None for a failure, x), with advice still to be had."""
+    reply = ChatReply(
+        json.dumps({"configs": [{"x": 0.95}], "prior": {"x": {"center": 0.9, "low": 0.8, "high": 1}}}), "m"
+    )
+    trials = [
+        replace(trial(i, {"x": x}, state=TrialState.FAILED), origin=Origin(source, "."))
+        if value is None
+        else told(i, source, value, {"x": x})
+        for i, (source, value, x) in enumerate(rows)
+    ]
+    return one(engine(LINE, has_llm=True), History.of(trials), reply)
+
+
+def test_advice_that_loses_to_the_default_is_tried_against_a_sobol_point():
+    proposal = next_of(WORSE)
+    assert proposal.origin.source == "sobol"
+    assert "no better than the default" in proposal.origin.reason
+    assert next_of([WORSE[0], ("llm", 0.9, 0.9), ("llm", 0.4, 0.8)]).origin.source == "llm"
+
+
+def test_advice_that_loses_to_both_controls_is_cut_short_and_its_beliefs_weigh_nothing():
+    lost = next_of([*WORSE, ("sobol", 0.3, 0.3)])
+    assert lost.origin.source == "sobol"
+    after = next_of([*WORSE, ("sobol", 0.3, 0.3), ("sobol", 0.2, 0.2)])
+    assert after.origin.source == "gp"
+    assert "The LLM's beliefs weigh 0: The LLM's configurations have lost" in after.origin.reason
+    assert next_of([*WORSE, ("sobol", 0.85, 0.3)]).origin.source == "llm"
+
+
+def test_configurations_of_the_llm_that_fail_lose_too():
+    crashed = [("default", 0.5, 0.5), ("llm", None, 0.9), ("llm", None, 0.8)]
+    assert next_of(crashed).origin.source == "sobol"
+    lost = next_of([*crashed, ("sobol", 0.6, 0.3), ("sobol", 0.7, 0.2)])
+    assert "The LLM's beliefs weigh 0" in lost.origin.reason
+
+
+def test_failures_where_the_belief_is_dense_contradict_it():
+    rows = [("default", 0.5, 0.5), ("llm", 0.4, 0.6), *(("gp", None, 0.8 + i / 50) for i in range(8))]
+    assert "The LLM's beliefs weigh 0: The results contradict" in next_of(rows).origin.reason
 
 
 # The surrogate

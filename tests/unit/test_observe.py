@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hybridbo.objective import Objective
-from hybridbo.observe import Observations, n_dominating, observe, weighed
+from hybridbo.observe import Observations, merits, n_dominating, observe, weighed
 from hybridbo.trial import History, Origin, Trial, TrialState
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,3 +76,17 @@ def test_weighing_is_blind_to_units_and_keeps_ties(factor):
         assert (np.diff(out) >= 0).all()
         assert out[0] < out[2]
     assert not np.array_equal(weighed(losses, np.random.default_rng(0)), weighed(losses, np.random.default_rng(1)))
+
+
+def test_what_fails_or_breaks_a_constraint_ranks_behind_everything():
+    objective = Objective.of("minimize", constraints={"memory": "<= 3"})
+    rows = [trial(0, value=2.0, memory=1.0), trial(1, value=1.0, memory=9.0), trial(2, TrialState.FAILED)]
+    found = merits(History.of([*rows, trial(3, value=0.5, memory=2.0), trial(4, TrialState.RUNNING)]), objective)
+    assert found == {0: 2.0, 1: np.inf, 2: np.inf, 3: 0.5}
+    assert merits(History.of([rows[2]]), objective) == {2: np.inf}
+
+
+def test_while_nothing_keeps_the_constraints_the_smaller_violation_ranks_first():
+    objective = Objective.of("minimize", constraints={"memory": "<= 3"})
+    found = merits(History.of([trial(0, value=2.0, memory=9.0), trial(1, value=5.0, memory=4.0)]), objective)
+    assert found[1] < found[0] < np.inf

@@ -31,7 +31,7 @@ def history(completed=0, failed=0, running=0, queued=()):
         (history(2, 1, 1), False, True, "llm"),
         (history(3, 1, 1), False, True, "gp"),
         (history(5), False, False, "gp"),
-        (history(0, 5), False, True, "sobol"),
+        (history(0, 5), False, True, "llm"),
         (history(0, 4, 3), False, False, "sobol"),
     ],
 )

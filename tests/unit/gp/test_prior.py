@@ -5,7 +5,7 @@ from strategies import spaces_and_points
 
 from hybridbo import knowledge
 from hybridbo.belief import ChoiceBelief, NumericBelief
-from hybridbo.gp.prior import log_density, sample
+from hybridbo.gp.prior import log_density, sample, warp
 from hybridbo.space import Categorical, Float, Int, Space
 
 SPACE = Space(
@@ -92,3 +92,14 @@ def test_any_space_has_finite_densities(space_and_points):
             beliefs[name] = NumericBelief(float(parameter.low), float(parameter.low), float(parameter.top))
     assert np.isfinite(log_density(space, beliefs, points)).all()
     assert np.isfinite(sample(space, beliefs, 5, np.random.default_rng(0))).all()
+
+
+def test_evenly_spread_points_become_draws_from_the_beliefs():
+    u = np.repeat((np.arange(4000)[:, None] + 0.5) / 4000, 4, axis=1)
+    moved = warp(SPACE, {"lr": BELIEFS["lr"], "kind": BELIEFS["kind"]}, u)
+    assert (moved[:, 1] == u[:, 1]).all()  # nobody speaks of it
+    assert ((moved[:, 0] > 0.25) & (moved[:, 0] < 0.75)).mean() == pytest.approx(0.9 * 0.8 + 0.1 * 0.5, abs=0.03)
+    assert (np.diff(moved[:, 0]) > 0).all()  # spread stays spread
+    assert (moved[:, 2] == SPACE["kind"].to_unit("a")).mean() == pytest.approx(0.9 * 0.8 + 0.1 * 0.5, abs=1e-3)
+    assert moved.min() >= 0
+    assert moved.max() <= 1

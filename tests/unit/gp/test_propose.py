@@ -1,10 +1,13 @@
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from hybridbo.belief import NumericBelief
 from hybridbo.errors import SpaceExhausted, SurrogateError
+from hybridbo.gp import acquire
 from hybridbo.gp.process import Process
 from hybridbo.gp.propose import Guide, Observations, propose
 from hybridbo.settings import GPSettings
@@ -150,3 +153,31 @@ def test_past_the_deadline_nothing_more_is_scored():
     hurried = GPSettings(candidates=64, restarts=1, deadline_s=1e-9)
     with pytest.raises(SurrogateError, match="100% of the 1e-09 s"):
         propose(MIXED, seen, Guide(set(), {}, 0.0), np.random.default_rng(0), hurried)
+
+
+UNLOADED = """
+import sys
+from hybridbo import Float, Optimizer
+opt = Optimizer({"x": Float(0, 1)}, llm=None, seed=0, settings={"gp": {"candidates": 32, "restarts": 1}})
+for number in range(7):
+    trial = opt.ask()
+    opt.fail(trial, "no luck") if number == 3 else opt.tell(trial, trial.params["x"])
+sys.exit(trial.origin.source != "gp" or "torch" in sys.modules)
+"""
+
+
+def test_a_proposal_for_one_objective_loads_no_torch():
+    assert subprocess.run([sys.executable, "-c", UNLOADED], check=False).returncode == 0
+
+
+def test_a_configuration_that_somebody_thinks_well_of_is_a_candidate(monkeypatch):
+    real, drawn = acquire.maximise, []
+
+    def maximise(*args, **options):
+        drawn.append(options["drawn"].tolist())
+        return real(*args, **options)
+
+    monkeypatch.setattr(acquire, "maximise", maximise)
+    seen, point = Observations(TEN, np.arange(10.0), np.ones(10, dtype=bool)), TEN[3]
+    propose(MIXED, seen, Guide(set(), {}, 0.0, points=[point]), np.random.default_rng(0), QUICK)
+    assert drawn == [[MIXED.encode(point).tolist()]]
