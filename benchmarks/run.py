@@ -107,7 +107,8 @@ def search(job: Job) -> Row:
     except ImportError as why:
         return row | {"skipped": str(why)}
     try:
-        method = methods.make(job.method, problem, job.seed, json.loads(job.settings) if job.settings else None)
+        settings = json.loads(job.settings) if job.settings else None
+        method: Any = methods.make(job.method, problem, job.seed, settings, job.budget)
     except methods.NotApplicable as why:
         return row | {"skipped": str(why)}
     row |= {"direction": problem.direction, "best": problem.best, "worst": problem.worst}
@@ -117,7 +118,10 @@ def search(job: Job) -> Row:
             row["trials"].append(_trial(method, problem))
     except Exception:  # noqa: BLE001  # a method that breaks down loses; the others go on
         row["broken"] = traceback.format_exc(limit=-8)
-    return row | {"wall_s": round(time.perf_counter() - began, 3), "settings": job.settings, "versions": versions()}
+    finally:
+        getattr(method, "close", int)()  # a peer in a process of its own
+    told = versions() | getattr(method, "versions", {})
+    return row | {"wall_s": round(time.perf_counter() - began, 3), "settings": job.settings, "versions": told}
 
 
 def versions() -> dict[str, str]:
@@ -139,7 +143,8 @@ def _trial(method: Any, problem: Any) -> Row:
 
     began, cpu = time.perf_counter(), time.process_time()
     params, source = method.ask()
-    times = {"ask_s": round(time.perf_counter() - began, 4), "ask_cpu_s": round(time.process_time() - cpu, 4)}
+    cpu_s = getattr(method, "ask_cpu_s", time.process_time() - cpu)  # a peer in another process tells of its own
+    times = {"ask_s": round(time.perf_counter() - began, 4), "ask_cpu_s": round(cpu_s, 4)}
     trial: Row = {"params": params, "source": source, **times}
     try:
         value = problem.evaluate(params)
