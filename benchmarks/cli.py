@@ -59,8 +59,9 @@ def _run(args: argparse.Namespace) -> int:
     except KeyError as unknown:
         return _wrong(str(unknown.args[0]))
     names = methods.NAMES if args.methods == "all" else args.methods.split(",")
-    if wrong := [name for name in names if name not in (*methods.NAMES, *methods.SAMPLES)]:
-        return _wrong(f"there is no method {wrong[0]!r}; known: {', '.join((*methods.NAMES, *methods.SAMPLES))}")
+    known = (*methods.NAMES, *methods.ON_REQUEST)
+    if wrong := [name for name in names if name not in known]:
+        return _wrong(f"there is no method {wrong[0]!r}; known: {', '.join(known)}")
     jobs = [
         run.Job(method, problem, seed, args.budget or suites.budget(problem), args.settings, args.tag)
         for seed in range(args.first_seed, args.first_seed + args.seeds)

@@ -2,10 +2,10 @@
 
 ``hybridbo``, ``hybridbo-llm`` (recorded replies; sample by seed), ``hybridbo-llm-0`` and ``-1`` (one sample),
 ``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %), ``llm-only``,
-``random``, ``optuna-tpe``, ``optuna-gp``; behind the last three, ``+default`` adds hybridbo's arm 0 as first trial and
-``+seeds`` arm 0 and the four recorded points that ``hybridbo-llm`` starts with. For several objectives there are
-``optuna-nsga2``, with Optuna's default of 50 per generation, and ``optuna-nsga2-10``, with ten: with 50 trials the
-default is random search.
+``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``, ``hebo``; behind the last five, ``+default`` adds hybridbo's arm 0
+as first trial and ``+seeds`` arm 0 and the four recorded points that ``hybridbo-llm`` starts with. For several
+objectives there are ``optuna-nsga2``, with Optuna's default of 50 per generation, and ``optuna-nsga2-10``, with ten:
+with 50 trials the default is random search.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hybridbo import knowledge
 from hybridbo.parameters import Params
 from hybridbo.ports import ChatBackend
 
+BUDGET = 30  # trials of a search
 N_SEEDS = 5  # trials before the model takes over; the recorded seeds of the peers
 
 
@@ -111,7 +112,9 @@ def seeds(problem: Problem, seed: int) -> list[Params]:
     return list(different.values())[:N_SEEDS]
 
 
-def make(name: str, problem: Problem, seed: int, settings: dict[str, Any] | None = None) -> Method:
+def make(
+    name: str, problem: Problem, seed: int, settings: dict[str, Any] | None = None, budget: int = BUDGET
+) -> Method:
     """Start a search.
 
     Args:
@@ -119,6 +122,7 @@ def make(name: str, problem: Problem, seed: int, settings: dict[str, Any] | None
         problem: What is optimised.
         seed: Of the method; also selects the recorded sample.
         settings: Of hybridbo.
+        budget: Trials there will be; SMAC plans with it.
 
     Raises:
         KeyError: There is no such method.
@@ -143,6 +147,10 @@ def make(name: str, problem: Problem, seed: int, settings: dict[str, Any] | None
         from benchmarks.peers import Optuna
 
         return Optuna(base.removeprefix("optuna-"), problem, own, given)
+    if base in _OUTSIDE:
+        from benchmarks.external import External, command_of
+
+        return External(command_of(base), problem, own, budget, given)
     raise KeyError(f"there is no method {name!r}; known: {', '.join(NAMES)}")
 
 
@@ -151,8 +159,10 @@ _OPTUNA = ["optuna-tpe", "optuna-gp"]
 _PEERS = ["random", *_OPTUNA]
 GENETIC = ["optuna-nsga2", "optuna-nsga2-10"]
 SAMPLES = ["hybridbo-llm-0", "hybridbo-llm-1"]
-NAMES = [*_HYBRIDS, "llm-only", *(peer + first for first in ("", "+default", "+seeds") for peer in _PEERS)]
+_OUTSIDE = ["smac", "hebo"]
+NAMES = [*_HYBRIDS, "llm-only", *(p + first for first in ("", "+default", "+seeds") for p in _PEERS), *_OUTSIDE]
 NAMES += GENETIC
+ON_REQUEST = [*SAMPLES, *(peer + first for first in ("+default", "+seeds") for peer in _OUTSIDE)]  # not in "all"
 
 
 def _given(first: str, problem: Problem, seed: int) -> list[Params]:

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import analyse, pareto
+from benchmarks import analyse, intervals, pareto
 from benchmarks.analyse import Row, Table
 from hybridbo.parameters import Array
 
-_BOOTSTRAPS = 500
 _FLOOR = 1e-5  # below it a logarithmic axis shows nothing of interest
 
 
@@ -34,20 +33,17 @@ def save(rows: Sequence[Row], folder: Path) -> list[Path]:
 
 
 def band(curves: Array) -> tuple[Array, Array, Array]:
-    """Mean over problems and seeds, and a 90 % interval of it from resampled seeds.
+    """Mean over problems and seeds, and its 95 % interval.
 
     Args:
         curves: Regret, shape (problems, seeds, budget); NaN where there is no row.
 
     Returns:
-        Mean, lower and upper end, shape (budget,) each.
+        Mean, lower and upper end, shape (budget,) each; the ends are NaN where a problem has one seed only.
     """
-    per_seed = np.nanmean(curves, axis=0)  # the problems are what they are; only seeds are drawn
-    per_seed = per_seed[~np.isnan(per_seed).any(axis=1)]
-    rng = np.random.default_rng(0)
-    means = [per_seed[rng.integers(len(per_seed), size=len(per_seed))].mean(axis=0) for _ in range(_BOOTSTRAPS)]
-    low, high = np.quantile(means, [0.05, 0.95], axis=0)
-    return per_seed.mean(axis=0), low, high
+    there = curves[~np.isnan(curves).any(axis=2)]
+    mean: Array = there.mean(axis=0) if len(there) else np.full(curves.shape[2], np.nan)
+    return mean, *intervals.of_mean(curves)
 
 
 def _regret(axes: Any) -> Callable[[Array], Array]:
@@ -82,4 +78,5 @@ def _draw(suite: str, table: Table, folder: Path, what: Callable[[Any], Callable
 
 
 def _title(suite: str, table: Table) -> str:
-    return f"{suite}: mean of {len(table.problems)} problems, {len(table.seeds)} seeds (band: 90 %)"
+    known = ", memorised" if any(row["memorised"] for row in table.rows.values()) else ""
+    return f"{suite}{known}: mean of {len(table.problems)} problems, {len(table.seeds)} seeds (band: 95 %)"

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks import analyse, pareto, targets
+from benchmarks import analyse, errors, intervals, pareto, targets
 from benchmarks.analyse import Row, Table
 
+_CHANGES, _KINDS = ("regret", "error"), ("median", "mean")
 _MEMORISED = "memorised, a language model may know the results; no evidence for seeding"
 
 
@@ -75,13 +76,14 @@ def _regret(table: Table) -> str:
     tabulated = any("top" in t for row in table.rows.values() for t in row["trials"])
     fails = any(t["value"] is None for row in table.rows.values() for t in row["trials"])
     head = ["method", "n", *(f"regret@{n}" for n in points), *(f"rank@{n}" for n in points)]
-    head += ["trials to GP@end", *(["failed 11-30"] if fails else []), "ask CPU ms"]
+    head += [f"95 % of regret@{last}", "trials to GP@end", *(["failed 11-30"] if fails else []), "ask CPU ms"]
     head += [f"top %@{n}" for n in points] if tabulated else []
     lines = []
     for method in _best_first(table):
         cells: list[Any] = [method, sum(key[0] == method for key in table.rows)]
         cells += [_figure(analyse.mean_regret(table, method, n)) for n in points]
         cells += [f"{ranks[n][method]:.2f}" for n in points]
+        cells.append(_span(*intervals.of_mean(table.regret[method][:, :, last - 1])))
         reach = analyse.trials_to_reach(table, method, "optuna-gp", last)
         cells.append("" if math.isnan(reach) else f"> {last}" if reach > last else f"{reach:.0f}")
         cells += [f"{analyse.failed_share(table, method):.0%}"] if fails else []
@@ -132,7 +134,8 @@ def _tests(table: Table, reference: str) -> str:
         others = [m for m in table.methods if m != name]
         lines = [cells for other in others for cells in _against(table, name, other)]
         if lines:
-            head = ["against " + name, "at", "tasks won", "median change", "mean change", "Wilcoxon p", "pairs"]
+            head = ["against " + name, "at", "tasks won", *(f"{of}, {kind}" for of in _CHANGES for kind in _KINDS)]
+            head += ["regret difference (95 %)", "Wilcoxon p", "pairs"]
             blocks.append(_lines(head, lines))
     return "\n\n".join(blocks)
 
@@ -142,8 +145,18 @@ def _against(table: Table, name: str, other: str) -> Iterable[list[str]]:
     for n in [n for n in table.points() if n >= 10] or table.points():
         found = analyse.against(table, other, name, n)
         if found["pairs"] > 0:
-            yield [other, str(n), f"{found['wins']:.0%}", f"{found['median']:+.0%}", f"{found['mean']:+.0%}",
-                   f"{found['p']:.2g}", str(found["pairs"])]  # fmt: skip
+            changes = [found, errors.change(table, other, name, n)]
+            mean, *ends = intervals.of_difference(*(table.regret[method][:, :, n - 1] for method in (other, name)))
+            yield [other, str(n), f"{found['wins']:.0%}", *(_share(c[kind]) for c in changes for kind in _KINDS),
+                   f"{mean:+.4f} {_span(*ends)}", f"{found['p']:.2g}", str(found["pairs"])]  # fmt: skip
+
+
+def _span(low: Any, high: Any) -> str:
+    return "" if math.isnan(low) else f"({low:.4f} to {high:.4f})"
+
+
+def _share(change: float) -> str:
+    return "" if math.isnan(change) else f"{change:+.0%}"
 
 
 def _figure(value: float) -> str:

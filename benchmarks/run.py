@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -107,7 +108,8 @@ def search(job: Job) -> Row:
     except ImportError as why:
         return row | {"skipped": str(why)}
     try:
-        method = methods.make(job.method, problem, job.seed, json.loads(job.settings) if job.settings else None)
+        settings = json.loads(job.settings) if job.settings else None
+        method: Any = methods.make(job.method, problem, job.seed, settings, job.budget)
     except methods.NotApplicable as why:
         return row | {"skipped": str(why)}
     row |= problem.facts() | {"at": datetime.now(UTC).isoformat(timespec="seconds"), "trials": []}
@@ -116,7 +118,10 @@ def search(job: Job) -> Row:
             row["trials"].append(_trial(method, problem))
     except Exception:  # noqa: BLE001  # a method that breaks down loses; the others go on
         row["broken"] = traceback.format_exc(limit=-8)
-    return row | {"wall_s": round(time.perf_counter() - began, 3), "settings": job.settings, "versions": versions()}
+    finally:
+        getattr(method, "close", int)()  # a peer in a process of its own
+    told = versions() | getattr(method, "versions", {})
+    return row | {"wall_s": round(time.perf_counter() - began, 3), "settings": job.settings, "versions": told}
 
 
 def versions() -> dict[str, str]:
@@ -138,7 +143,8 @@ def _trial(method: Any, problem: Any) -> Row:
 
     began, cpu = time.perf_counter(), time.process_time()
     params, source = method.ask()
-    times = {"ask_s": round(time.perf_counter() - began, 4), "ask_cpu_s": round(time.process_time() - cpu, 4)}
+    cpu_s = getattr(method, "ask_cpu_s", time.process_time() - cpu)  # a peer in another process tells of its own
+    times = {"ask_s": round(time.perf_counter() - began, 4), "ask_cpu_s": round(cpu_s, 4)}
     trial: Row = {"params": params, "source": source, **times}
     try:
         told = problem.told(params)
@@ -153,13 +159,25 @@ def _rows(jobs: list[Job], workers: int) -> Iterator[Row]:
     if not jobs:
         return
     os.environ |= dict.fromkeys(THREADS, "1")  # inherited by the workers, which start afresh
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_end_with_parent) as pool:
         pending = [pool.submit(search, job) for job in jobs]
         try:
             for future in as_completed(pending):
                 yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is killed: it holds both ends of the queue of jobs, and would wait forever."""
+
+    def watch() -> None:
+        if (parent := parent_process()) is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _done(out: Path) -> dict[Key, int]:

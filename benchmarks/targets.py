@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from benchmarks import analyse, pareto
+from benchmarks import analyse, intervals, pareto
 from benchmarks.analyse import Row, Table
 
 OURS, LLM = "hybridbo", "hybridbo-llm"
@@ -135,7 +135,9 @@ def _beats(table: Table, method: str, rivals: Sequence[str], where: str) -> Iter
             for n in [n for n in table.points() if n >= 10]:
                 ranks = analyse.duel(table, method, rival, n)
                 p = analyse.against(table, method, rival, n)["p"]
-                words = f"better in {ranks:.0%} of searches, p {p:.2g}"
+                mean, low, high = intervals.of_difference(*(table.regret[m][:, :, n - 1] for m in (method, rival)))
+                words = f"better in {ranks:.0%} of searches, p {p:.2g}, "
+                words += f"regret {mean:+.4f} (95 %: {low:+.4f} to {high:+.4f})"
                 yield Target(f"{where}, {method}@{n}", f"beats {rival}, p < .05", words, ranks > 0.5 and p < _P)
 
 

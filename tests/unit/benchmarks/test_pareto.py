@@ -124,7 +124,9 @@ def test_the_report_parts_one_objective_from_several():
     parts = {part.splitlines()[0].split("(")[0].split(":")[0].strip(): part for part in text.split("## ")[1:]}
     assert list(parts) == ["s", "multi", "figures to reach"]
     assert "| hybridbo | 6 | 0.562 | 0.562 | 0.562 | 0.562 | 1.00 |" in parts["multi"]
-    assert "| optuna-gp | 50 | 0% | +71% | +71% | 0.031 | 6 |" in parts["multi"]
+    assert (
+        "| optuna-gp | 50 | 0% | +71% | +71% | +71% | +71% | +0.3125 (0.3125 to 0.3125) | 0.031 | 6 |" in parts["multi"]
+    )
     assert "| multi/one | 0.562 | 0.250 | 0.062 | 0.000 |" in parts["multi"]
     assert "multi" not in parts["s"]
 

@@ -2,6 +2,9 @@
 
 import functools
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +35,38 @@ def test_what_is_in_the_file_is_not_run_again(tmp_path, capsys):
     assert run.run([*jobs("random"), *jobs("random+default")], out, 1) == (0, 0)
     assert "1 searches to run, 1 already" in capsys.readouterr().out
     assert [row["method"] for row in run.read(out)] == ["random", "random+default"]
+
+
+def test_workers_end_with_a_run_that_is_killed_and_another_goes_on(tmp_path, capfd):
+    """Sees the workers' end by their hold on a pipe that all of them inherit: standard error."""
+    out = tmp_path / "rows.jsonl"
+    arguments = [
+        "run",
+        "--suite",
+        "functions",
+        "--methods",
+        "random",
+        "--budget",
+        "3",
+        "--seeds",
+        "3",
+        "--workers",
+        "2",
+    ]
+    killed = subprocess.Popen(
+        [sys.executable, "-u", "-m", "benchmarks", *arguments, "--out", str(out)],
+        cwd=Path(run.__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with killed, killed.stdout, killed.stderr:
+        assert b"42 searches" in killed.stdout.readline()
+        assert b"[1/42" in killed.stdout.readline()
+        killed.kill()
+        killed.stderr.read()  # until the last worker has ended
+    before = run.read(out)
+    assert before
+    assert main([*arguments, "--out", str(out)]) == 0
+    assert f"{len(before)} already" in capfd.readouterr().out
+    assert len(run.read(out)) == 42
 
 
 def test_a_longer_budget_runs_again_and_counts(tmp_path):
