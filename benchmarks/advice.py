@@ -119,7 +119,7 @@ def _worst(name: str) -> list[Params]:
     from benchmarks import suites
 
     problem = suites.problem(name)
-    n = 60 if problem.slow else 500
+    n = 60 if problem.trains else 500
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     sample = [problem.sample(rng) for _ in range(n)]
     losses = [_loss(problem, params) for params in sample]

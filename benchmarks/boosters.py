@@ -136,7 +136,7 @@ def trained() -> Problem:
     def function(params: Params) -> float:
         return evaluation(name, version, params, lambda: _score(params))
 
-    return Problem(name, TRAINED_SPACE, "minimize", _TRAINED_TASK, function, best, worst)
+    return Problem(name, TRAINED_SPACE, "minimize", _TRAINED_TASK, function, best, worst, trains=True)
 
 
 def _score(params: Params) -> float:

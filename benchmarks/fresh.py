@@ -51,7 +51,7 @@ def fresh(task: str) -> Problem:
 
     best, worst = known_range(name, spec["direction"])
     return Problem(
-        name, space_of(spec), spec["direction"], spec["task"], function, best, worst, recording=name
+        name, space_of(spec), spec["direction"], spec["task"], function, best, worst, recording=name, trains=True
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ class Problem:
         memorised: Whether a language model may have seen the results: reported apart.
         recording: Key of the recorded replies in ``data/zero_shot.json``; None without any.
         table: Every value of a tabulated problem, sorted, as losses (smaller is better); None for the others.
+        trains: Whether an evaluation trains a model: large samples of it are not drawn.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Problem:
     memorised: bool = False
     recording: str | None = None
     table: np.ndarray | None = None
+    trains: bool = False
 
     @property
     def suite(self) -> str:
@@ -92,11 +94,6 @@ class Problem:
         """What a row has to say of the problem, so that it can be judged from the row alone."""
         known = {"direction": self.direction, "best": self.best, "worst": self.worst}
         return known | {"memorised": self.memorised}
-
-    @property
-    def slow(self) -> bool:
-        """Whether an evaluation trains a model: large samples of it are not drawn."""
-        return self.suite == "fresh" or self.name == "boosters/trained"
 
     def loss(self, value: float) -> float:
         """The value so that smaller is better."""

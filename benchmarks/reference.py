@@ -54,7 +54,7 @@ def update(names: list[str]) -> None:
         problem = suites.problem(name)
         if problem.table is not None or isinstance(problem, MultiProblem):
             continue  # their ends are known
-        best, worst = extremes(problem, 300, 0) if problem.slow else extremes(problem)
+        best, worst = extremes(problem, 300, 0) if problem.trains else extremes(problem)
         known = _known(path)
         known[name] = {"best": _short(problem.loss(best)), "worst": _short(problem.loss(worst))}
         print(f"{name}: best {known[name]['best']}, worst {known[name]['worst']}", flush=True)

@@ -9,6 +9,7 @@ from hybridbo import knowledge
 from hybridbo.llm.parse import parse_advice
 
 QUICK = suites.select("functions,crash,boosters/linear")
+HELD_OUT = suites.select("heldout")
 FRESH = suites.select("fresh")
 
 
@@ -93,13 +94,15 @@ def test_recorded_replies_are_moved_onto_the_grid(name):
     assert set(read.beliefs) == set(problem.space)
 
 
-@pytest.mark.parametrize("name", [*QUICK, *FRESH])
+@pytest.mark.parametrize("name", [*QUICK, *FRESH, *HELD_OUT])
 def test_shuffled_replies_hold_points(name):
     problem = suites.problem(name)
     assert len(usable(problem, advice.shuffled(problem, 0)).points) >= 3
 
 
-@pytest.mark.parametrize("name", ["functions/ackley5-mixed", "crash/medium", "boosters/linear"])
+@pytest.mark.parametrize(
+    "name", ["functions/ackley5-mixed", "crash/medium", "boosters/linear", "heldout/xgb-fraud", "heldout/bands"]
+)
 def test_adversarial_points_are_from_the_worst_fifth(name):
     problem = suites.problem(name)
     points = usable(problem, advice.adversarial(problem, 0)).points
