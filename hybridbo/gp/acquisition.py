@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from hybridbo.gp import subset
 from hybridbo.gp.features import Features, encode
 from hybridbo.gp.ladder import Deadline
 from hybridbo.gp.surrogate import Surrogate
@@ -64,7 +65,8 @@ class Acquisition:
             deadline: When to be content with less; None for never.
         """
         features = Features.of(space)
-        chances, notes = _chances(features, seen, rng, restarts, deadline)
+        lean = _lean(features, seen)
+        chances, notes = _chances(features, lean, rng, restarts, deadline)
         improvement: Surrogate | Front | None = None
         if seen.seeks_feasible:
             best = np.argsort(seen.merit(), kind="stable")[:_LEADERS]
@@ -75,7 +77,7 @@ class Acquisition:
             else:
                 from hybridbo.gp.front import Front  # one objective without constraints does without torch
 
-                improvement = Front.fit(space, seen, lambda x: _total(chances, x), rng, restarts, deadline)
+                improvement = Front.fit(space, lean, lambda x: _total(chances, x), rng, restarts, deadline)
             leaders, notes = improvement.leaders, (*notes, *improvement.notes)
         discounts, doubts = _discounts(features, seen, cost_power, rng, restarts, deadline)
         return cls(features, improvement, (*chances, *discounts), leaders, (*notes, *doubts))
@@ -88,6 +90,20 @@ class Acquisition:
     def predict(self, u: Array) -> tuple[float, float]:
         """Expected loss and its standard deviation at one point, shape (1, d); NaN where there is not one loss."""
         return self.improvement.predict(u) if isinstance(self.improvement, Surrogate) else (math.nan, math.nan)
+
+
+def _lean(features: Features, seen: Observations) -> Observations:
+    """At most ``subset.MOST_SAMPLED`` of the trials: the best by merit, and of the others those spread wide.
+
+    What breaks the constraints comes behind all that keeps them: it is no part of the front.
+    """
+    if len(seen.params) <= subset.MOST_SAMPLED:
+        return seen
+    merit = np.argsort(np.argsort(seen.merit(), kind="stable"), kind="stable").astype(np.float64)
+    if not seen.seeks_feasible:
+        merit = merit + len(merit) * ~seen.feasible
+    x = features.columns(encode(features.space, seen.params))
+    return seen.take(subset.rows(x, -merit, subset.MOST_SAMPLED))
 
 
 def _chances(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hybridbo.gp import feasibility
+from hybridbo.gp import feasibility, subset
 from hybridbo.gp.features import Features, encode
 from hybridbo.gp.ladder import Deadline, Task
 from hybridbo.gp.outputs import Output, Places
@@ -97,8 +97,13 @@ class Constraints:
 
 
 def log_success(features: Features, seen: Observations, rng: np.random.Generator) -> Callable[[Array], Array] | None:
-    """Log probability at columns that a trial gives values at all; None if none has failed."""
+    """Log probability at columns that a trial gives values at all; None if none has failed.
+
+    Beyond half of ``subset.MOST_SAMPLED`` successes or failures, it is learned from that many, spread wide.
+    """
     if not seen.failed:
         return None
     good, bad = (features.columns(encode(features.space, group)) for group in (seen.params, seen.failed))
+    half = subset.MOST_SAMPLED // 2
+    good, bad = (part[subset.rows(part, np.zeros(len(part)), half)] for part in (good, bad))
     return feasibility.log_probability(good, bad, features.groups, rng)

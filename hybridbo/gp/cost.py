@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybridbo.gp import subset
 from hybridbo.gp.features import Features, encode
 from hybridbo.gp.ladder import Deadline, Task
 from hybridbo.gp.outputs import Output, Places
@@ -51,7 +52,7 @@ class Cost:
 
         Args:
             features: Where the columns come from.
-            seen: What was observed.
+            seen: What was observed; of long histories the latest durations count, and those spread wide.
             rng: For the fit.
             restarts: Its starting points.
             deadline: When to be content with less; None for never.
@@ -68,8 +69,10 @@ class Cost:
         if spread < 1e-9:
             return None
         places = Places.of(x)
-        y = places.mean((logs - centre) / spread)
-        task = Task(x[places.rows], y, features.groups, rng, restarts, deadline or Deadline.of(math.inf))
+        x, y = x[places.rows], places.mean((logs - centre) / spread)
+        # the latest show where the search is, and the others what lies elsewhere
+        kept = subset.rows(x, np.arange(len(x), dtype=np.float64), subset.MOST_SAMPLED)
+        task = Task(x[kept], y[kept], features.groups, rng, restarts, deadline or Deadline.of(math.inf))
         return cls(Output.fit(task, "the durations"), centre, spread)
 
     def log_seconds(self, columns: Array) -> Array:
