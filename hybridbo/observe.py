@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,16 @@ class Observations:
         table = self.violations if self.seeks_feasible else self.losses
         same = len(table) > 1 and bool((table == table[0]).all())
         return same and (self.seeks_feasible or bool(self.feasible.all())) and not self.failed
+
+    def take(self, rows: NDArray[np.int64]) -> Observations:
+        """The same with some of the trials that have a value, by their rows; the others stay."""
+        return replace(
+            self,
+            params=[self.params[i] for i in rows],
+            losses=self.losses[rows],
+            feasible=self.feasible[rows],
+            violations=self.violations[rows] if self.violations.size else self.violations,
+        )
 
     def merit(self) -> Array:
         """One figure a trial to rank all by, smaller is better, shape (n,).

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from hybridbo.gp import subset
 from hybridbo.gp.features import Features, encode
 from hybridbo.gp.ladder import Deadline
 from hybridbo.gp.surrogate import Surrogate
@@ -64,7 +65,8 @@ class Acquisition:
             deadline: When to be content with less; None for never.
         """
         features = Features.of(space)
-        chances, notes = _chances(features, seen, rng, restarts)
+        lean = _lean(features, seen)
+        chances, notes = _chances(features, lean, rng, restarts, deadline)
         improvement: Surrogate | Front | None = None
         if seen.seeks_feasible:
             best = np.argsort(seen.merit(), kind="stable")[:_LEADERS]
@@ -75,9 +77,9 @@ class Acquisition:
             else:
                 from hybridbo.gp.front import Front  # one objective without constraints does without torch
 
-                improvement = Front.fit(space, seen, lambda x: _total(chances, x), rng, restarts)
+                improvement = Front.fit(space, lean, lambda x: _total(chances, x), rng, restarts, deadline)
             leaders, notes = improvement.leaders, (*notes, *improvement.notes)
-        discounts, doubts = _discounts(features, seen, cost_power, rng, restarts)
+        discounts, doubts = _discounts(features, seen, cost_power, rng, restarts, deadline)
         return cls(features, improvement, (*chances, *discounts), leaders, (*notes, *doubts))
 
     def score(self, u: Array) -> Array:
@@ -90,8 +92,22 @@ class Acquisition:
         return self.improvement.predict(u) if isinstance(self.improvement, Surrogate) else (math.nan, math.nan)
 
 
+def _lean(features: Features, seen: Observations) -> Observations:
+    """At most ``subset.MOST_SAMPLED`` of the trials: the best by merit, and of the others those spread wide.
+
+    What breaks the constraints comes behind all that keeps them: it is no part of the front.
+    """
+    if len(seen.params) <= subset.MOST_SAMPLED:
+        return seen
+    merit = np.argsort(np.argsort(seen.merit(), kind="stable"), kind="stable").astype(np.float64)
+    if not seen.seeks_feasible:
+        merit = merit + len(merit) * ~seen.feasible
+    x = features.columns(encode(features.space, seen.params))
+    return seen.take(subset.rows(x, -merit, subset.MOST_SAMPLED))
+
+
 def _chances(
-    features: Features, seen: Observations, rng: np.random.Generator, restarts: int
+    features: Features, seen: Observations, rng: np.random.Generator, restarts: int, deadline: Deadline | None
 ) -> tuple[tuple[Score, ...], tuple[str, ...]]:
     """Log probabilities, at columns, to keep the constraints and to give values; and what went wrong."""
     chances: list[Score] = []
@@ -99,7 +115,7 @@ def _chances(
     if seen.violations.size:
         from hybridbo.gp.constraints import Constraints
 
-        constraints = Constraints.fit(features, seen, rng, restarts)
+        constraints = Constraints.fit(features, seen, rng, restarts, deadline)
         chances.append(constraints.log_probability)
         notes = constraints.notes
     if seen.seeks_feasible or not seen.is_single:  # the surrogate of a single loss has its own
@@ -112,14 +128,19 @@ def _chances(
 
 
 def _discounts(
-    features: Features, seen: Observations, power: float, rng: np.random.Generator, restarts: int
+    features: Features,
+    seen: Observations,
+    power: float,
+    rng: np.random.Generator,
+    restarts: int,
+    deadline: Deadline | None,
 ) -> tuple[tuple[Score, ...], tuple[str, ...]]:
     """What the expected duration takes from the logarithm, if anything, and what went wrong."""
     if power <= 0.0:
         return (), ()
     from hybridbo.gp.cost import Cost
 
-    cost = Cost.fit(features, seen, rng, restarts)
+    cost = Cost.fit(features, seen, rng, restarts, deadline)
     return ((), ()) if cost is None else ((cost.discount(power),), cost.output.notes)
 
 

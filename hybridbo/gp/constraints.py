@@ -1,19 +1,21 @@
 """Constrained outcomes: a Gaussian process for each, and the probability that all keep their bounds.
 
 The acquisition is multiplied by that probability (Gardner et al. 2014, Bayesian Optimization with Inequality
-Constraints, eq. 4). What failed gave no outcome and stays with the classifier of :mod:`hybridbo.gp.feasibility`.
+Constraints, eq. 4), averaged over draws of the hyperparameters. What failed gave no outcome and stays with the
+classifier of :mod:`hybridbo.gp.feasibility`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
-from hybridbo.gp import feasibility
+from hybridbo.gp import feasibility, subset
 from hybridbo.gp.features import Features, encode
+from hybridbo.gp.ladder import Deadline, Task
 from hybridbo.gp.outputs import Output, Places
 from hybridbo.observe import Observations
 from hybridbo.parameters import Array
@@ -51,16 +53,34 @@ class Constraints:
     outputs: tuple[tuple[Output, float], ...]
 
     @classmethod
-    def fit(cls, features: Features, seen: Observations, rng: np.random.Generator, restarts: int) -> Constraints:
-        """Learn from what was observed; a pending trial is believed to give what is predicted."""
+    def fit(
+        cls,
+        features: Features,
+        seen: Observations,
+        rng: np.random.Generator,
+        restarts: int,
+        deadline: Deadline | None = None,
+    ) -> Constraints:
+        """Learn from what was observed; a pending trial is believed to give what is predicted.
+
+        Args:
+            features: How points become columns.
+            seen: At least one trial with its constrained outcomes.
+            rng: For the fits.
+            restarts: Starting points of each fit.
+            deadline: When to be content with less; None for never.
+
+        Raises:
+            SurrogateError: No rung of the ladder holds.
+        """
         x = features.columns(encode(features.space, seen.params))
         pending = features.columns(encode(features.space, seen.pending))
         places = Places.of(x)
-        outputs = []
+        deadline, outputs = deadline or Deadline.of(math.inf), []
         for column in seen.violations.T:
             y, bound = slack(column)
-            found = Output.fit(x[places.rows], places.mean(y), features, rng, restarts, "a constraint")
-            outputs.append((found.believing(pending), bound))
+            task = Task(x[places.rows], places.mean(y), features.groups, rng, restarts, deadline)
+            outputs.append((Output.fit(task, "a constraint").believing(pending), bound))
         return cls(tuple(outputs))
 
     @property
@@ -72,14 +92,18 @@ class Constraints:
         """Log of the probability that every bound is kept, at columns, shape (n, f) to (n,)."""
         total = np.zeros(len(columns))
         for output, bound in self.outputs:
-            mean, sd = output.at(columns)
-            total += special.log_ndtr((bound - mean) / sd)
+            total += output.ensemble.log_below(bound, columns)
         return total
 
 
 def log_success(features: Features, seen: Observations, rng: np.random.Generator) -> Callable[[Array], Array] | None:
-    """Log probability at columns that a trial gives values at all; None if none has failed."""
+    """Log probability at columns that a trial gives values at all; None if none has failed.
+
+    Beyond half of ``subset.MOST_SAMPLED`` successes or failures, it is learned from that many, spread wide.
+    """
     if not seen.failed:
         return None
     good, bad = (features.columns(encode(features.space, group)) for group in (seen.params, seen.failed))
+    half = subset.MOST_SAMPLED // 2
+    good, bad = (part[subset.rows(part, np.zeros(len(part)), half)] for part in (good, bad))
     return feasibility.log_probability(good, bad, features.groups, rng)

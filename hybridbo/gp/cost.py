@@ -8,12 +8,15 @@ the end only the value counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from hybridbo.gp import subset
 from hybridbo.gp.features import Features, encode
+from hybridbo.gp.ladder import Deadline, Task
 from hybridbo.gp.outputs import Output, Places
 from hybridbo.observe import Observations
 from hybridbo.parameters import Array
@@ -37,8 +40,26 @@ class Cost:
     spread: float
 
     @classmethod
-    def fit(cls, features: Features, seen: Observations, rng: np.random.Generator, restarts: int) -> Cost | None:
-        """Learn from the trials' durations; None where fewer than three are known, or all are the same."""
+    def fit(
+        cls,
+        features: Features,
+        seen: Observations,
+        rng: np.random.Generator,
+        restarts: int,
+        deadline: Deadline | None = None,
+    ) -> Cost | None:
+        """Learn from the trials' durations; None where fewer than three are known, or all are the same.
+
+        Args:
+            features: Where the columns come from.
+            seen: What was observed; of long histories the latest durations count, and those spread wide.
+            rng: For the fit.
+            restarts: Its starting points.
+            deadline: When to be content with less; None for never.
+
+        Raises:
+            SurrogateError: No rung of the ladder holds.
+        """
         known = np.isfinite(seen.seconds)
         if known.sum() < _FEWEST:
             return None
@@ -48,8 +69,11 @@ class Cost:
         if spread < 1e-9:
             return None
         places = Places.of(x)
-        y = places.mean((logs - centre) / spread)
-        return cls(Output.fit(x[places.rows], y, features, rng, restarts, "the durations"), centre, spread)
+        x, y = x[places.rows], places.mean((logs - centre) / spread)
+        # the latest show where the search is, and the others what lies elsewhere
+        kept = subset.rows(x, np.arange(len(x), dtype=np.float64), subset.MOST_SAMPLED)
+        task = Task(x[kept], y[kept], features.groups, rng, restarts, deadline or Deadline.of(math.inf))
+        return cls(Output.fit(task, "the durations"), centre, spread)
 
     def log_seconds(self, columns: Array) -> Array:
         """Expected logarithm of the seconds that a trial takes, at columns, shape (n, f) to (n,)."""

@@ -83,3 +83,9 @@ class Ensemble:
         """Log of the probability that a further observation is above zero, averaged over members, shape (k,)."""
         out: Array = logsumexp([one.log_positive(columns) for one in self.members], axis=0) - np.log(len(self.members))
         return out
+
+    def log_below(self, bound: float, columns: Array) -> Array:
+        """Log of the probability that the value without noise is below a bound, averaged over members, shape (k,)."""
+        each = [one.log_below(bound, columns) for one in self.members]
+        out: Array = logsumexp(each, axis=0) - np.log(len(each))
+        return out

@@ -63,10 +63,10 @@ def log_expected_improvement(mean: Array, sd: Array, boxes: Sequence[Boxes]) -> 
 
     Args:
         mean: Means of the outcomes given each front, shape (n, s, m).
-        sd: Their standard deviations, the same for each front, positive, shape (n, m).
+        sd: Their standard deviations, positive, shape (n, s, m).
         boxes: The boxes over each of the s fronts.
     """
-    logs = np.stack([_over_one(mean[:, s], sd, boxes[s]) for s in range(len(boxes))])
+    logs = np.stack([_over_one(mean[:, s], sd[:, s], boxes[s]) for s in range(len(boxes))])
     out: Array = special.logsumexp(logs, axis=0) - math.log(len(boxes))
     return out
 

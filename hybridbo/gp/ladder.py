@@ -193,6 +193,7 @@ class Task:
         rng: Draws the starting points.
         restarts: How many starting points.
         deadline: When to stop.
+        most: How many draws of the hyperparameters at most, see :func:`hybridbo.gp.model.sample`.
     """
 
     x: Array
@@ -201,6 +202,7 @@ class Task:
     rng: np.random.Generator
     restarts: int
     deadline: Deadline
+    most: int | None = None
 
     def stop(self) -> None:
         """Raise DeadlinePassed when the time for the fit is up."""
@@ -227,7 +229,7 @@ class Rung:
 
 
 def _fit(task: Task) -> Array:
-    return model.sample(task.x, task.y, task.groups, task.rng, task.restarts, stop=task.stop)
+    return model.sample(task.x, task.y, task.groups, task.rng, task.restarts, most=task.most, stop=task.stop)
 
 
 def _refit(task: Task) -> Array:

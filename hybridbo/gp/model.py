@@ -75,12 +75,13 @@ def sample(
     rng: np.random.Generator,
     restarts: int,
     *,
+    most: int | None = None,
     stop: Callable[[], None] | None = None,
 ) -> Array:
     """Draws of the hyperparameters from their posterior, see :mod:`hybridbo.gp.sampling`.
 
     The more is observed, the less they differ and the more they cost: from 64 observations on there are fewer than
-    ``MOST_MEMBERS``, and where two would be left there is one, the mode.
+    ``most``, and where two would be left there is one, the mode.
 
     Args:
         x: Columns, shape (n, f).
@@ -88,6 +89,7 @@ def sample(
         groups: The parameter of each column, shape (f,).
         rng: Draws starting points of the search for the mode, and the sample.
         restarts: How many starting points.
+        most: How many draws at most, 1 for the mode; None for ``MOST_MEMBERS``.
         stop: Called at every step; raises when there is no time left.
 
     Returns:
@@ -98,7 +100,7 @@ def sample(
     """
     posterior = _posterior(x, y, groups, 0.0, stop)
     mode = _mode(posterior, rng, restarts)
-    members = min(MOST_MEMBERS, _MEMBERS_BY_TRIALS // len(x))
+    members = min(most or MOST_MEMBERS, _MEMBERS_BY_TRIALS // len(x))
     return sampling.draws(posterior, mode, members, rng) if members > 2 else mode[None]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from botorch.models import SingleTaskGP
 from numpy.typing import NDArray
 
-from hybridbo.errors import SurrogateError
-from hybridbo.gp import model
-from hybridbo.gp.features import Features
+from hybridbo.gp import ladder
+from hybridbo.gp.ensemble import Ensemble
+from hybridbo.gp.ladder import Task
 from hybridbo.parameters import Array
+
+_LEAST_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -20,56 +20,47 @@ class Output:
     """The fitted model of one outcome.
 
     Attributes:
-        process: The Gaussian process.
+        ensemble: A Gaussian process for each draw of the hyperparameters.
         x: Columns, shape (n, f).
         y: Targets, shape (n,).
-        groups: The parameter of each column, shape (f,).
-        theta: Its hyperparameters, as :func:`hybridbo.gp.model.fit` returns them.
+        jitter: Variance that it took beside the noise.
         notes: What went wrong in fitting and what was done instead.
     """
 
-    process: SingleTaskGP
+    ensemble: Ensemble
     x: Array
     y: Array
-    groups: NDArray[np.int64]
-    theta: Array
+    jitter: float = 0.0
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, x: Array, y: Array, features: Features, rng: np.random.Generator, restarts: int, name: str) -> Output:
+    def fit(cls, task: Task, name: str) -> Output:
         """Learn one outcome.
 
         Args:
-            x: Columns, no two rows equal, shape (n, f), n >= 1.
-            y: Targets of about unit variance, shape (n,).
-            features: Where the columns come from.
-            rng: For the starting points of the fit.
-            restarts: How many of them.
-            name: Of the outcome, for the note.
+            task: Its columns, no two rows equal, and targets of about unit variance, at least one.
+            name: Of the outcome, for the notes.
+
+        Raises:
+            SurrogateError: No rung of the ladder holds.
         """
-        groups = features.groups
-        notes: tuple[str, ...] = ()
-        try:
-            theta = model.fit(x, y, groups, rng, restarts)
-        except SurrogateError as error:
-            theta = model.prior_centre(int(groups.max()) + 1)
-            why = f"The fit of {name} failed ({error.message})"
-            notes = (f"{why}; the hyperparameters that the priors expect were used",)
-        return cls(model.build(x, y, groups, theta), x, y, groups, theta, notes)
+
+        def condition(thetas: Array, jitter: float) -> tuple[Ensemble, float]:
+            return Ensemble.of(task.x, task.y, task.groups, thetas, jitter), jitter
+
+        (ensemble, jitter), said = ladder.climb(task, condition)
+        return cls(ensemble, task.x, task.y, jitter, tuple(f"Of {name}: {sentence}" for sentence in said))
 
     def believing(self, columns: Array) -> Output:
         """The model when trials at ``columns``, shape (p, f), give what is predicted: less is left to find there."""
         if not len(columns):
             return self
-        x, y = np.concatenate([self.x, columns]), np.concatenate([self.y, self.at(columns)[0]])
-        return replace(self, process=model.build(x, y, self.groups, self.theta), x=x, y=y)
+        return replace(self, ensemble=self.ensemble.with_pending(self.x, self.y, columns, self.jitter))
 
     def at(self, columns: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the outcome without its noise, shapes (k,), at columns, shape (k, f)."""
-        with torch.no_grad():
-            posterior = self.process.posterior(torch.as_tensor(columns).unsqueeze(1))
-            mean, variance = posterior.mean.reshape(-1), posterior.variance.reshape(-1)
-        return mean.numpy(), variance.clamp_min(1e-12).sqrt().numpy()
+        mean, variance = self.ensemble.predict(columns)
+        return mean, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Process:
         groups: The parameter of each column, shape (f,).
         theta: Log lengthscales, log noise and mean, shape (d + 2,).
         factor: Upper Cholesky factor of the covariance of the targets, shape (n, n).
-        weights: The inverse covariance times the targets less the mean, shape (n,).
+        weights: The inverse covariance times the targets less the mean, shape (n,), or (n, s) for columns of targets.
     """
 
     x: Array
@@ -45,7 +45,7 @@ class Process:
 
         Args:
             x: Columns, shape (n, f).
-            y: Targets, larger is better, shape (n,).
+            y: Targets, larger is better, shape (n,); or several columns of them, shape (n, s).
             groups: The parameter of each column, shape (f,).
             theta: As :func:`hybridbo.gp.model.fit` returns them, shape (d + 2,).
             jitter: Variance added to the noise.
@@ -64,13 +64,23 @@ class Process:
         return cls(x, groups, theta, factor, weights)
 
     def predict(self, columns: Array) -> tuple[Array, Array]:
-        """Mean and variance, without noise, at columns of shape (m, f), each of shape (m,)."""
+        """Mean and variance, without noise, at columns of shape (m, f), each of shape (m,).
+
+        Of several columns of targets the means have shape (m, s), and the variance is the same for all.
+        """
         if not len(columns):
-            return np.empty(0), np.empty(0)
+            return np.empty((0, *self.weights.shape[1:])), np.empty(0)
         step = max(1, _AT_ONCE // len(self.x))
         parts = [self._predict(columns[i : i + step]) for i in range(0, len(columns), step)]
         mean, variance = (np.concatenate(part) for part in zip(*parts, strict=True))
         return mean, variance
+
+    def joint(self, columns: Array) -> tuple[Array, Array]:
+        """Mean, shape (m,), and covariance, shape (m, m), without noise, at columns of shape (m, f)."""
+        across = model.covariance(columns, self.x, self.groups, self.theta)
+        root = blas.dtrsm(1.0, self.factor, across.T, trans_a=1)
+        prior = model.covariance(columns, columns, self.groups, self.theta)
+        return self.theta[-1] + across @ self.weights, prior - root.T @ root
 
     def log_ei(self, columns: Array, best: float) -> Array:
         """Log expected improvement over ``best`` at columns of shape (m, f), shape (m,) (Ament et al. 2023, eq. 8)."""
@@ -83,6 +93,12 @@ class Process:
         """Log of the probability that a further observation, noise included, is above zero, shape (m,)."""
         mean, variance = self.predict(columns)
         out: Array = special.log_ndtr(mean / np.sqrt(variance + math.exp(self.theta[-2]) + model.JITTER))
+        return out
+
+    def log_below(self, bound: float, columns: Array) -> Array:
+        """Log of the probability that the value, without noise, is below a bound, shape (m,)."""
+        mean, variance = self.predict(columns)
+        out: Array = special.log_ndtr((bound - mean) / np.sqrt(np.maximum(variance, _LEAST_VARIANCE)))
         return out
 
     def _predict(self, columns: Array) -> tuple[Array, Array]:

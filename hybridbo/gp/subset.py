@@ -3,6 +3,10 @@
 A fit of the hyperparameters costs n^3 a step, and some sixty steps; predictions cost n^2 a candidate, and the factor
 n^2 numbers of memory. So the hyperparameters, which the first hundreds of observations settle, are learned from at most
 ``MOST_FITTED`` of them, while predictions rest on all of them up to ``MOST_PREDICTED``, and beyond on that many.
+
+With several objectives the values at the trials are sampled besides, and each sample's front is cut into boxes that are
+gone through for every candidate; constrained outcomes and durations have models of their own. These rest on at most
+``MOST_SAMPLED`` observations.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from hybridbo.parameters import Array
 
 MOST_FITTED = 256
 MOST_PREDICTED = 1024
+MOST_SAMPLED = 256
 
 
 def rows(x: Array, y: Array, most: int) -> NDArray[np.int64]:

@@ -1,8 +1,11 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from hybridbo.gp.acquisition import Acquisition
+from hybridbo.gp import ladder, subset
+from hybridbo.gp.acquisition import Acquisition, _lean
+from hybridbo.gp.features import Features
 from hybridbo.gp.surrogate import Surrogate
 from hybridbo.observe import Observations
 from hybridbo.space import Float, Space
@@ -63,3 +66,42 @@ def test_failures_lower_the_score_with_several_objectives():
     losses = np.stack([PLACES, 1 - PLACES], axis=1)
     failing = learned(losses, failed=[{"x": x} for x in (0.88, 0.92, 0.95)])
     assert failing.score(at(0.9)) < learned(losses).score(at(0.9)) - 0.3
+
+
+def many(n, feasible=True):
+    """A history along a line of two objectives whose front is its left end, as far as it keeps the constraint."""
+    places = np.linspace(0, 1, n)
+    violations = np.where(places < 0.5, 1.0, -1.0)[:, None] if feasible is None else np.empty((0, 0))
+    kept = places >= 0.5 if feasible is None else np.ones(n, dtype=bool)
+    return Observations([{"x": x} for x in places], np.stack([places, places], axis=1), kept, violations=violations)
+
+
+def test_a_long_history_is_learned_from_in_part(monkeypatch):
+    monkeypatch.setattr(subset, "MOST_SAMPLED", 12)
+    sizes = {}
+    real = ladder.climb
+
+    def climb(task, condition):
+        sizes[len(sizes)] = len(task.x)
+        return real(task, condition)
+
+    monkeypatch.setattr(ladder, "climb", climb)
+    timed = {"timed": many(90).params, "seconds": np.linspace(1, 9, 90)}
+    found = Acquisition.fit(LINE, replace(many(90, None), **timed), 1.0, np.random.default_rng(0), 1)
+    assert list(sizes.values()) == [12] * 4  # a constraint, two objectives, the durations
+    assert np.isfinite(found.score(at(0.1, 0.9))).all()
+
+
+def test_what_is_left_of_a_long_history_is_its_best_and_the_rest_spread_wide(monkeypatch):
+    monkeypatch.setattr(subset, "MOST_SAMPLED", 10)
+    left = np.array([p["x"] for p in _lean(Features.of(LINE), many(100)).params])
+    assert (left < 0.06).sum() >= 5
+    assert left.max() == 1.0
+    bound = _lean(Features.of(LINE), many(100, None))
+    places = np.array([p["x"] for p in bound.params])
+    assert ((places >= 0.5) & (places < 0.56)).sum() >= 5  # the best of those that keep the constraint
+    assert places.min() == 0.0
+    assert (bound.feasible == (places >= 0.5)).all()
+    assert (bound.violations[:, 0] <= 0).tolist() == bound.feasible.tolist()
+    whole = many(10)
+    assert _lean(Features.of(LINE), whole) is whole

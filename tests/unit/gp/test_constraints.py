@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from hybridbo.gp import feasibility, subset
 from hybridbo.gp.constraints import Constraints, log_success, slack
 from hybridbo.gp.features import Features
 from hybridbo.observe import Observations
@@ -70,3 +71,11 @@ def test_failures_are_learned_apart():
     assert log_success(FEATURES, seen(PLACES), np.random.default_rng(0)) is None
     log_p = log_success(FEATURES, seen(PLACES, failed=[{"x": 0.9}, {"x": 0.95}]), np.random.default_rng(0))
     assert np.diff(log_p(np.array([[0.1], [0.93]])))[0] < -0.1
+
+
+def test_many_failures_are_learned_from_in_part(monkeypatch):
+    monkeypatch.setattr(subset, "MOST_SAMPLED", 6)
+    sizes = []
+    monkeypatch.setattr(feasibility, "log_probability", lambda good, bad, *_: sizes.append((len(good), len(bad))))
+    log_success(FEATURES, seen(PLACES, failed=[{"x": x} for x in np.linspace(0.5, 1, 9)]), np.random.default_rng(0))
+    assert sizes == [(3, 3)]

@@ -49,3 +49,8 @@ def test_each_member_believes_its_own_prediction_of_a_pending_trial(ensemble):
         (mean, variance), (new, less) = before.predict(AT[:1]), after.predict(AT[:1])
         assert new == pytest.approx(mean, abs=1e-6)
         assert less < variance
+
+
+def test_the_chance_to_be_below_a_bound_is_averaged(ensemble):
+    each = [np.exp(one.log_below(0.2, AT)) for one in ensemble.members]
+    assert np.exp(ensemble.log_below(0.2, AT)) == pytest.approx(np.mean(each, axis=0))

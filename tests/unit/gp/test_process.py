@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from botorch.acquisition.analytic import _log_ei_helper
+from scipy import stats
 
 from hybridbo.errors import SurrogateError
 from hybridbo.gp import process
@@ -59,3 +60,32 @@ def test_log_improvement_is_botorchs_over_the_whole_range():
 def test_nothing_is_predicted_of_no_points():
     process = Process.of(np.zeros((1, 1)), np.zeros(1), np.array([0]), np.zeros(3))
     assert [len(part) for part in process.predict(np.empty((0, 1)))] == [0, 0]
+
+
+def test_the_joint_covariance_agrees_with_the_predictions():
+    learner, points = learned(), np.random.default_rng(1).random((6, 2))
+    mean, covariance = learner.joint(points)
+    np.testing.assert_allclose(mean, learner.predict(points)[0], rtol=1e-12)
+    np.testing.assert_allclose(np.diag(covariance), learner.predict(points)[1], atol=1e-12)
+    # a further observation shrinks the variance elsewhere by what the covariance says
+    more = Process.of(
+        np.vstack([learner.x, points[:1]]), np.append(np.sin(4 * learner.x[:, 0]), mean[0]), GROUPS, THETA
+    )
+    gone = covariance[0, 1:] ** 2 / (covariance[0, 0] + math.exp(THETA[-2]) + 1e-6)
+    np.testing.assert_allclose(learner.predict(points[1:])[1] - more.predict(points[1:])[1], gone, atol=1e-10)
+
+
+def test_columns_of_targets_are_learned_side_by_side():
+    x, y = np.random.default_rng(0).random((7, 2)), np.random.default_rng(1).random((7, 3))
+    points = np.random.default_rng(2).random((4, 2))
+    means, variance = Process.of(x, y, GROUPS, THETA).predict(points)
+    for j in range(3):
+        mean, same = Process.of(x, y[:, j], GROUPS, THETA).predict(points)
+        np.testing.assert_allclose(means[:, j], mean, rtol=1e-10)
+        np.testing.assert_allclose(variance, same, rtol=1e-10)
+
+
+def test_the_chance_to_be_below_a_bound_is_that_of_the_value_without_noise():
+    learner, points = learned(), np.random.default_rng(1).random((4, 2))
+    mean, variance = learner.predict(points)
+    np.testing.assert_allclose(np.exp(learner.log_below(0.3, points)), stats.norm.cdf(0.3, mean, np.sqrt(variance)))
