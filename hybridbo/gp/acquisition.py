@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from hybridbo.gp import subset
+from hybridbo.gp.deadline import Deadline
 from hybridbo.gp.features import Features, encode
-from hybridbo.gp.ladder import Deadline
 from hybridbo.gp.surrogate import Surrogate
 from hybridbo.observe import Observations
 from hybridbo.parameters import Array

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybridbo.gp import feasibility, subset
+from hybridbo.gp.deadline import Deadline
 from hybridbo.gp.features import Features, encode
-from hybridbo.gp.ladder import Deadline, Task
+from hybridbo.gp.ladder import Task
 from hybridbo.gp.outputs import Output, Places
 from hybridbo.observe import Observations
 from hybridbo.parameters import Array

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybridbo.gp import subset
+from hybridbo.gp.deadline import Deadline
 from hybridbo.gp.features import Features, encode
-from hybridbo.gp.ladder import Deadline, Task
+from hybridbo.gp.ladder import Task
 from hybridbo.gp.outputs import Output, Places
 from hybridbo.observe import Observations
 from hybridbo.parameters import Array

@@ -21,10 +21,11 @@ from scipy.linalg import lapack
 from scipy.stats import qmc
 
 from hybridbo.errors import SurrogateError
+from hybridbo.gp.deadline import Deadline
 from hybridbo.gp.ensemble import Ensemble
 from hybridbo.gp.features import Features, encode
 from hybridbo.gp.hypervolume import Boxes, log_expected_improvement, reference_point
-from hybridbo.gp.ladder import Deadline, Task
+from hybridbo.gp.ladder import Task
 from hybridbo.gp.outputs import Output, Places
 from hybridbo.gp.process import Process
 from hybridbo.observe import Observations, n_dominating

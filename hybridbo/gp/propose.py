@@ -12,8 +12,9 @@ from hybridbo.belief import Belief
 from hybridbo.errors import SpaceExhausted, SurrogateError
 from hybridbo.gp import acquire, prior
 from hybridbo.gp.acquisition import Acquisition
+from hybridbo.gp.deadline import Deadline
 from hybridbo.gp.features import encode
-from hybridbo.gp.ladder import TROUBLE, Deadline
+from hybridbo.gp.ladder import TROUBLE
 from hybridbo.gp.threads import isolated
 from hybridbo.observe import Observations
 from hybridbo.parameters import Array, Params

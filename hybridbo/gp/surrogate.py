@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridbo.gp import feasibility, ladder, subset
+from hybridbo.gp.deadline import Deadline
 from hybridbo.gp.ensemble import Ensemble
 from hybridbo.gp.features import Features, encode, targets, to_loss
-from hybridbo.gp.ladder import Deadline, Sample, Task
+from hybridbo.gp.ladder import Sample, Task
 from hybridbo.observe import Observations
 from hybridbo.parameters import Array
 from hybridbo.space import Space

@@ -9,8 +9,9 @@ from scipy.linalg import lapack
 
 from hybridbo import Float, Int, Optimizer
 from hybridbo.errors import SurrogateError
-from hybridbo.gp import ladder, model
-from hybridbo.gp.ladder import RUNGS, Deadline, Sample, Task, clean, climb, merge, prepare, winsorise
+from hybridbo.gp import deadline, model
+from hybridbo.gp.deadline import Deadline
+from hybridbo.gp.ladder import RUNGS, Sample, Task, clean, climb, merge, prepare, winsorise
 from hybridbo.gp.process import Process
 from hybridbo.observe import Observations
 from hybridbo.space import Categorical, Space
@@ -166,14 +167,14 @@ def test_without_a_model_of_failures_the_search_goes_on(monkeypatch):
 def test_no_time_for_a_fit(monkeypatch):
     opt = searched(deadline_s=10)
     clock = itertools.chain([0.0], itertools.repeat(6.0))
-    monkeypatch.setattr(ladder, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     taken(opt, "There was no time left for a fit; the hyperparameters that the priors expect were used")
 
 
 def test_a_fit_that_takes_too_long_is_broken_off(monkeypatch):
     opt = searched(deadline_s=10)
     clock = itertools.chain([0.0, 0.0, 1.0, 2.0], itertools.repeat(6.0))
-    monkeypatch.setattr(ladder, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     taken(opt, "The fit failed (50% of the 10 s that a proposal may take were used up); the hyperparameters that the")
 
 
@@ -277,14 +278,3 @@ def test_defects_are_not_climbed_over():
 
     with pytest.raises(KeyError):
         climb(task(), condition)
-
-
-def test_a_deadline_passes_by_its_share():
-    now = SimpleNamespace(time=0.0)
-    deadline = Deadline(10.0, 0.0, lambda: now.time)
-    now.time = 5.5
-    assert deadline.is_past(0.5)
-    assert not deadline.is_past()
-    deadline.check()
-    with pytest.raises(ladder.DeadlinePassed, match="50% of the 10 s"):
-        deadline.check(0.5)

@@ -5,7 +5,8 @@ import pytest
 
 from hybridbo.errors import SurrogateError
 from hybridbo.gp import model
-from hybridbo.gp.ladder import Deadline, Task
+from hybridbo.gp.deadline import Deadline
+from hybridbo.gp.ladder import Task
 from hybridbo.gp.outputs import Output, Places
 
 X = np.linspace(0, 1, 6)[:, None]
