@@ -86,8 +86,8 @@ def propose(
         SurrogateError: The numbers broke down; fall back to a point without a model.
         SpaceExhausted: Everything is taken.
     """
-    if seen.violations.size or not seen.is_single or guide.cost_power:
-        import torch  # noqa: F401  # before the threads are looked for: these models use it
+    if not seen.is_single:
+        import torch  # noqa: F401  # before the threads are looked for: fronts use it
     try:
         with isolated():  # on one thread: repeatable to the last digit
             return _propose(space, seen, guide, rng, settings)
