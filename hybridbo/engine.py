@@ -24,7 +24,7 @@ from hybridbo.llm.parse import parse_advice
 from hybridbo.llm.prompts import seed_request
 from hybridbo.objective import Objective
 from hybridbo.observe import Observations, merits, observe, weighed
-from hybridbo.parameters import Params
+from hybridbo.parameters import Array, Params
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
 from hybridbo.settings import Settings
 from hybridbo.space import Space
@@ -153,16 +153,13 @@ class Engine:
         """
         from scipy.stats import qmc  # half a second to import, and many asks do not come here
 
-        from hybridbo.gp.prior import warp
-
-        beliefs = knowledge.beliefs(self.space)
         reason = " ".join([*(f"{note}; a Sobol point fills in." for note in notes), reason]).strip()
         used = sum(trial.origin.source == "sobol" for trial in history.trials)
         sequence = qmc.Sobol(len(self.space), scramble=True, rng=np.random.default_rng(self.seed))
         for block in range(used // _SOBOL_BLOCK + _SOBOL_BLOCKS):
             points = sequence.random(_SOBOL_BLOCK)
-            if towards and beliefs:
-                points[1::2] = warp(self.space, beliefs, points[1::2])
+            if towards:
+                points[1::2] = self._towards_beliefs(points[1::2])
             for index, point in enumerate(points, start=block * _SOBOL_BLOCK):
                 params = self.space.decode(point)
                 if index >= used and self.space.key(params) not in taken:
@@ -171,6 +168,15 @@ class Engine:
             if self.space.key(params) not in taken:
                 return Proposal(params, Origin("sobol", f"{reason} The first configuration left."), notes)
         raise SpaceExhausted("all configurations of the space have been proposed.", "The search is complete.")
+
+    def _towards_beliefs(self, points: Array) -> Array:
+        """Points of the unit cube, shape (n, d), as draws from published beliefs; as they are where there are none."""
+        beliefs = knowledge.beliefs(self.space)
+        if not beliefs:
+            return points
+        from hybridbo.gp.prior import warp
+
+        return warp(self.space, beliefs, points)
 
     def _gp(
         self, history: History, taken: set[str], voice: _Voice, trouble: str | None, rng: np.random.Generator
@@ -225,9 +231,10 @@ class Engine:
         for whose, beliefs in (("The LLM's", voice.advice.beliefs), ("Published", knowledge.beliefs(self.space))):
             if not beliefs:
                 continue
-            trust = policy.trust(log_density(self.space, beliefs, u), seen.ranking())
             if whose != "Published" and voice.standing.verdict == "lost":
                 trust = policy.Trust(0.0, voice.standing.reason)
+            else:
+                trust = policy.trust(log_density(self.space, beliefs, u), seen.ranking())
             said.append(f"{whose} beliefs weigh {trust.weight / m:.2g}: {trust.reason}")
             if trust.weight:
                 return Guide(taken, beliefs, trust.weight / m, points=points), said
@@ -252,7 +259,7 @@ class Engine:
         """The power of the duration that the improvement is divided by, and why."""
         if not self.settings.gp.cost_aware:
             return 0.0, ()
-        from hybridbo.gp.cost import cooled  # torch loads with it
+        from hybridbo.gp.cost import cooled  # SciPy loads with it
 
         power, why = cooled(len(history), self.settings.seed_trials, self.settings.budget)
         return power, (f"Divided by the expected duration to the power of {power:.2g}: {why}.",)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from hybridbo.gp import subset
+from hybridbo.gp.constraints import Constraints, log_success
+from hybridbo.gp.cost import Cost
 from hybridbo.gp.deadline import Deadline
 from hybridbo.gp.features import Features, encode
 from hybridbo.gp.surrogate import Surrogate
@@ -75,7 +77,7 @@ class Acquisition:
             if seen.is_single:
                 improvement = Surrogate.fit(space, seen, rng, restarts, deadline)
             else:
-                from hybridbo.gp.front import Front  # one objective without constraints does without torch
+                from hybridbo.gp.front import Front  # torch, for the boxes, loads with several objectives
 
                 improvement = Front.fit(space, lean, lambda x: _total(chances, x), rng, restarts, deadline)
             leaders, notes = improvement.leaders, (*notes, *improvement.notes)
@@ -113,14 +115,10 @@ def _chances(
     chances: list[Score] = []
     notes: tuple[str, ...] = ()
     if seen.violations.size:
-        from hybridbo.gp.constraints import Constraints
-
         constraints = Constraints.fit(features, seen, rng, restarts, deadline)
         chances.append(constraints.log_probability)
         notes = constraints.notes
     if seen.seeks_feasible or not seen.is_single:  # the surrogate of a single loss has its own
-        from hybridbo.gp.constraints import log_success
-
         success = log_success(features, seen, rng)
         if success is not None:
             chances.append(success)
@@ -138,8 +136,6 @@ def _discounts(
     """What the expected duration takes from the logarithm, if anything, and what went wrong."""
     if power <= 0.0:
         return (), ()
-    from hybridbo.gp.cost import Cost
-
     cost = Cost.fit(features, seen, rng, restarts, deadline)
     return ((), ()) if cost is None else ((cost.discount(power),), cost.output.notes)
 

@@ -15,14 +15,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 from scipy.linalg import lapack
 from scipy.stats import qmc
 
 from hybridbo.errors import SurrogateError
 from hybridbo.gp.deadline import Deadline
-from hybridbo.gp.ensemble import Ensemble
 from hybridbo.gp.features import Features, encode
 from hybridbo.gp.hypervolume import Boxes, log_expected_improvement, reference_point
 from hybridbo.gp.ladder import Task
@@ -36,8 +34,8 @@ Chance: TypeAlias = Callable[[Array], Array]
 
 MOST_OBJECTIVES = 4  # boxes: 25 over 50 points for two objectives, 95 for three, 400 for four, thousands for five
 _SAMPLES = {2: 16, 3: 8, 4: 4}  # fronts; as the boxes over each grow, and the more objectives, the better they average
-# Draws of the hyperparameters behind them, in turn. With eight the front was less well covered after 20 and 50 trials
-# than with the likeliest alone, on mixed spaces by far, though draws serve a single objective.
+# Of the likeliest hyperparameters: with eight draws, which serve a single objective, the front was less well covered
+# after 20 and 50 trials, on mixed spaces by far.
 _DRAWS = 1
 _FARTHEST = 10.0  # median distances from the median
 _JITTER = 1e-6  # of unit variance: what is left of doubt beside a trial
@@ -48,42 +46,32 @@ _JITTERS = (1e-6, 1e-5, 1e-4, 1e-2)  # added to a covariance's diagonal, the nex
 class Paths:
     """One objective: samples of its values at the trials, and what is expected elsewhere given each.
 
-    Each sample belongs to one draw of the hyperparameters, where there are several: an ensemble costs no further front.
-
     Attributes:
         values: The samples, shape (s, b).
-        members: For each draw the process that has seen its samples, without noise.
-        order: Which of the members' samples, one member after the other, is each sample, shape (s,).
+        process: What has seen them, without noise.
     """
 
     values: Array
-    members: tuple[Process, ...]
-    order: NDArray[np.int64]
+    process: Process
 
     @classmethod
-    def draw(cls, ensemble: Ensemble, base: Array, normals: Array) -> Paths:
+    def draw(cls, process: Process, base: Array, normals: Array) -> Paths:
         """Samples out of standard normals, shape (s, b), at columns, shape (b, f).
 
         Raises:
             SurrogateError: A covariance has no Cholesky factor, whatever is added.
         """
-        values, members = np.empty(normals.shape), []
-        turns = np.arange(len(normals)) % len(ensemble.members)
-        for turn, one in enumerate(ensemble.members[: len(normals)]):
-            mean, covariance = one.joint(base)
-            values[turns == turn] = mean + normals[turns == turn] @ _root(covariance).T
-            members.append(_noiseless(base, values[turns == turn].T, one))
-        return cls(values, tuple(members), np.argsort(np.argsort(turns, kind="stable"), kind="stable"))
+        mean, covariance = process.joint(base)
+        values = mean + normals @ _root(covariance).T
+        return cls(values, _noiseless(base, values.T, process))
 
     def given(self, columns: Array) -> tuple[Array, Array]:
-        """Means and standard deviations given each sample, shapes (n, s), at columns, shape (n, f).
+        """Means given each sample, shape (n, s), and the standard deviation, shape (n,), at columns, shape (n, f).
 
         The samples hold the noise away from the trials' values, so nothing else that was observed counts beside them.
         """
-        means, variances = zip(*(one.predict(columns) for one in self.members), strict=True)
-        each = [np.repeat(v[:, None], m.shape[1], axis=1) for m, v in zip(means, variances, strict=True)]
-        sd = np.sqrt(np.maximum(np.concatenate(each, axis=1), _JITTER))
-        return np.concatenate(means, axis=1)[:, self.order], sd[:, self.order]
+        mean, variance = self.process.predict(columns)
+        return mean, np.sqrt(np.maximum(variance, _JITTER))
 
 
 @dataclass(frozen=True)
@@ -108,7 +96,7 @@ class Front:
         """Log of the expected hypervolume improvement at points of the unit cube, shape (n, d) to (n,)."""
         columns = self.features.columns(u)
         means, sds = zip(*(path.given(columns) for path in self.paths), strict=True)
-        return log_expected_improvement(np.stack(means, axis=2), np.stack(sds, axis=2), self.boxes)
+        return log_expected_improvement(np.stack(means, axis=2), np.stack(sds, axis=1), self.boxes)
 
     @classmethod
     def fit(
@@ -152,7 +140,7 @@ class Front:
         base = np.concatenate([x[places.rows], pending])
         n_samples = _SAMPLES[len(outputs)]
         normals = _normals(len(outputs) * len(base), n_samples, rng).reshape(n_samples, len(outputs), len(base))
-        paths = tuple(Paths.draw(output.ensemble, base, normals[:, j]) for j, output in enumerate(outputs))
+        paths = tuple(Paths.draw(output.ensemble.members[0], base, normals[:, j]) for j, output in enumerate(outputs))
         kept = np.tile(counts, (n_samples, 1))
         drawn = rng.random((n_samples, len(pending))) < np.exp(chance(pending))
         kept = np.concatenate([kept, drawn], axis=1)

@@ -18,10 +18,9 @@ from botorch.utils.multi_objective.box_decompositions import FastNondominatedPar
 from numpy.typing import NDArray
 from scipy import special
 
+from hybridbo.gp.process import log_improvement
 from hybridbo.parameters import Array
 
-_LOG_2PI = math.log(2.0 * math.pi)
-_ASYMPTOTIC = -1e6  # below, 1 - sqrt(pi/2) |z| erfcx(|z| / sqrt 2) has no digits left, and is 1 / z^2
 _LEAST = 1e-300  # of the improvement on the reference point: what a point adds at the very least
 _ELEMENTS = 2_000_000  # numbers held at once: 16 MB
 
@@ -63,10 +62,10 @@ def log_expected_improvement(mean: Array, sd: Array, boxes: Sequence[Boxes]) -> 
 
     Args:
         mean: Means of the outcomes given each front, shape (n, s, m).
-        sd: Their standard deviations, positive, shape (n, s, m).
+        sd: Their standard deviations, positive, shape (n, m).
         boxes: The boxes over each of the s fronts.
     """
-    logs = np.stack([_over_one(mean[:, s], sd[:, s], boxes[s]) for s in range(len(boxes))])
+    logs = np.stack([_over_one(mean[:, s], sd, boxes[s]) for s in range(len(boxes))])
     out: Array = special.logsumexp(logs, axis=0) - math.log(len(boxes))
     return out
 
@@ -82,26 +81,12 @@ def _chunk(mean: Array, sd: Array, boxes: Boxes) -> Array:
     scale = np.zeros(len(mean))
     for j, edges in enumerate(boxes.edges):
         z = (mean[:, j] - edges[:, None]) / sd[:, j]  # (edges, n): the gather below takes whole rows
-        logs = log_gain(z)
+        logs = log_improvement(z)
         scale += logs[0] + np.log(sd[:, j])
         gains = np.exp(logs - logs[0])
         volume = volume * (gains[boxes.low[:, j]] - gains[boxes.high[:, j]])
     total = np.asarray(volume).sum(axis=0)
     out: Array = np.log(np.maximum(total, _LEAST)) + scale
-    return out
-
-
-def log_gain(z: Array) -> Array:
-    """Log of E[max(0, z + e)] for a standard normal e, to the last digits for any z (Ament et al. 2023, eq. 9)."""
-    low = np.minimum(z, -1.0)
-    with np.errstate(all="ignore"):  # the branch that is not taken may overflow
-        near = np.log(np.exp(-0.5 * np.square(z) - 0.5 * _LOG_2PI) + z * special.ndtr(z))
-        mills = np.where(
-            low > _ASYMPTOTIC,
-            np.log1p(math.sqrt(0.5 * math.pi) * low * special.erfcx(-low / math.sqrt(2.0))),
-            -2.0 * np.log(-low),
-        )
-        out: Array = np.where(z > -1.0, near, -0.5 * np.square(low) - 0.5 * _LOG_2PI + mills)
     return out
 
 

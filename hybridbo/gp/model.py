@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,6 @@ from scipy.optimize import minimize
 from hybridbo.errors import SurrogateError
 from hybridbo.gp import sampling, subset
 from hybridbo.parameters import Array
-
-if TYPE_CHECKING:
-    from botorch.models import SingleTaskGP
 
 JITTER = 1e-6  # added to the noise
 _NOISE_MEAN, _NOISE_SD = -4.0, 1.0
@@ -144,13 +140,6 @@ def covariance(a: Array, b: Array, groups: NDArray[np.int64], theta: Array) -> A
     decay = np.exp(-r)
     out: Array = (1.0 + r + r * r / 3.0) * decay
     return out
-
-
-def build(x: Array, y: Array, groups: NDArray[np.int64], theta: Array) -> SingleTaskGP:
-    """The BoTorch model, see :func:`hybridbo.gp.reference.build`; torch is loaded by the call."""
-    from hybridbo.gp import reference
-
-    return reference.build(x, y, groups, theta)
 
 
 class _Posterior:

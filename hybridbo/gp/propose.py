@@ -103,7 +103,6 @@ def _propose(
     deadline = Deadline.of(settings.deadline_s)
     surrogate = Acquisition.fit(space, seen, guide.cost_power, rng, settings.restarts, deadline)
     exponent = guide.weight * _PIBO_BETA / len(seen.params) if guide.beliefs else 0.0
-
     n_drawn = _DRAWN if exponent else 0
 
     def score(u: Array) -> Array:
@@ -136,7 +135,7 @@ def _first_new(space: Space, best_first: Iterable[Params], taken: AbstractSet[st
             return params
         near = near or params
     if near is None:
-        raise SpaceExhausted("every configuration has been proposed.", "Widen the space, or stop here.")
+        raise SpaceExhausted("every candidate that was looked at has been proposed.", "Widen the space, or stop here.")
     return near
 
 

@@ -1,8 +1,8 @@
 """The model of record: the surrogate as a BoTorch SingleTaskGP.
 
-A proposal for one objective computes the same numbers in NumPy (:mod:`hybridbo.gp.process`): asking this model takes
-three times as long, and loading torch three times the memory. The tests hold the two together to the eighth digit.
-Acquisitions that need BoTorch start from here.
+Proposals compute the same numbers in NumPy (:mod:`hybridbo.gp.process`): asking this model takes three times as long,
+and loading torch three times the memory. Nothing in a search calls it; the tests hold the two together to the eighth
+digit, and a BoTorch acquisition of the user's own can start from here.
 """
 
 from __future__ import annotations

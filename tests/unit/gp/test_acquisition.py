@@ -5,6 +5,7 @@ import numpy as np
 
 from hybridbo.gp import ladder, subset
 from hybridbo.gp.acquisition import Acquisition, _lean
+from hybridbo.gp.deadline import Deadline
 from hybridbo.gp.features import Features
 from hybridbo.gp.surrogate import Surrogate
 from hybridbo.observe import Observations
@@ -76,18 +77,19 @@ def many(n, feasible=True):
     return Observations([{"x": x} for x in places], np.stack([places, places], axis=1), kept, violations=violations)
 
 
-def test_a_long_history_is_learned_from_in_part(monkeypatch):
+def test_a_long_history_is_learned_from_in_part_by_every_model_under_one_deadline(monkeypatch):
     monkeypatch.setattr(subset, "MOST_SAMPLED", 12)
-    sizes = {}
+    sizes, deadline = {}, Deadline.of(1000.0)
     real = ladder.climb
 
     def climb(task, condition):
         sizes[len(sizes)] = len(task.x)
+        assert task.deadline is deadline
         return real(task, condition)
 
     monkeypatch.setattr(ladder, "climb", climb)
     timed = {"timed": many(90).params, "seconds": np.linspace(1, 9, 90)}
-    found = Acquisition.fit(LINE, replace(many(90, None), **timed), 1.0, np.random.default_rng(0), 1)
+    found = Acquisition.fit(LINE, replace(many(90, None), **timed), 1.0, np.random.default_rng(0), 1, deadline)
     assert list(sizes.values()) == [12] * 4  # a constraint, two objectives, the durations
     assert np.isfinite(found.score(at(0.1, 0.9))).all()
 

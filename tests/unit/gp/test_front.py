@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from hybridbo.gp.ensemble import Ensemble
 from hybridbo.gp.front import Front, Paths, scaled
+from hybridbo.gp.process import Process
 from hybridbo.observe import Observations
 from hybridbo.space import Float, Space
 
@@ -80,38 +80,13 @@ def test_targets_keep_the_distances_and_cut_off_outliers():
     assert np.isfinite(scaled(np.array([1.7e308, -1.7e308, 0.0]))).all()
 
 
-def ensemble(scales):
-    y = np.sin(6 * PLACES)
-    thetas = np.array([[scale, -3.0, 0.0] for scale in scales])
-    return Ensemble.of(PLACES[:, None], y, np.array([0]), thetas)
-
-
-def test_samples_take_turns_in_the_draws_of_the_hyperparameters():
-    together, normals = ensemble([-2.0, -1.0, 0.5]), np.random.default_rng(0).standard_normal((8, 6))
-    base, far = at(*PLACES, 0.6), at(0.27, 0.9)
-    paths = Paths.draw(together, base, normals)
-    means, sds = paths.given(far)
-    for s in range(8):
-        one = Ensemble([together.members[s % 3]])
-        alone = Paths.draw(one, base, normals[[s]])
-        np.testing.assert_allclose(paths.values[s], alone.values[0], rtol=1e-9)
-        mean, sd = alone.given(far)
-        np.testing.assert_allclose(means[:, [s]], mean, rtol=1e-6)
-        np.testing.assert_allclose(sds[:, [s]], sd, rtol=1e-6)
-
-
 def test_samples_hold_at_the_trials_and_spread_as_the_posterior_does():
-    lone, base = ensemble([-1.0]), at(*PLACES, 0.6)
-    paths = Paths.draw(lone, base, np.random.default_rng(0).standard_normal((4000, 6)))
+    theta = np.array([-1.0, -3.0, 0.0])
+    process, base = Process.of(PLACES[:, None], np.sin(6 * PLACES), np.array([0]), theta), at(*PLACES, 0.6)
+    paths = Paths.draw(process, base, np.random.default_rng(0).standard_normal((4000, 6)))
     means, sds = paths.given(base)
     np.testing.assert_allclose(means, paths.values.T, atol=1e-3)
     assert sds.max() < 0.01
-    mean, covariance = lone.members[0].joint(base)
+    mean, covariance = process.joint(base)
     np.testing.assert_allclose(paths.values.mean(axis=0), mean, atol=0.03)
     np.testing.assert_allclose(np.cov(paths.values.T), covariance, atol=0.03)
-
-
-def test_there_are_no_more_draws_than_samples():
-    paths = Paths.draw(ensemble([-2.0, -1.0, 0.0]), at(*PLACES), np.zeros((2, 5)))
-    assert len(paths.members) == 2
-    assert paths.given(at(0.3))[0].shape == (1, 2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hybridbo.errors import SurrogateError
-from hybridbo.gp import model
+from hybridbo.gp import model, reference
 
 GROUPS = np.array([0, 1, 1, 2])
 
@@ -36,7 +36,7 @@ def test_the_gradient_is_that_of_the_value(theta):
 @pytest.mark.parametrize("theta", list(thetas()), ids=range(5))
 def test_the_value_is_gpytorchs_marginal_likelihood_with_the_priors(theta):
     x, y = data()
-    process = model.build(x, y, GROUPS, theta).train()
+    process = reference.build(x, y, GROUPS, theta).train()
     with gpytorch.settings.fast_computations(False, False, False), torch.no_grad():
         likelihood = gpytorch.ExactMarginalLogLikelihood(process.likelihood, process)
         log_likelihood = len(y) * likelihood(process(*process.train_inputs), process.train_targets).item()
@@ -79,7 +79,7 @@ def test_the_fit_is_repeatable():
 def test_poor_data_are_fitted(x, y):
     theta = model.fit(x, y, GROUPS, np.random.default_rng(0), restarts=2)
     assert np.isfinite(theta).all()
-    posterior = model.build(x, y, GROUPS, theta).posterior(torch.ones(1, 1, 4, dtype=torch.float64))
+    posterior = reference.build(x, y, GROUPS, theta).posterior(torch.ones(1, 1, 4, dtype=torch.float64))
     assert math.isfinite(posterior.mean.item())
     assert posterior.variance.item() > 0
 

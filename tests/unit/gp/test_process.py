@@ -55,6 +55,8 @@ def test_log_improvement_is_botorchs_over_the_whole_range():
     np.testing.assert_allclose(log_improvement(z), _log_ei_helper(torch.tensor(z)).numpy(), rtol=1e-13)
     with np.errstate(all="raise", under="ignore"):
         assert np.isfinite(log_improvement(z)).all()
+    assert log_improvement(np.array([-np.inf, np.inf])).tolist() == [-np.inf, np.inf]  # the last edge of a box
+    assert (np.diff(log_improvement(-np.logspace(0, 9, 4000))) < 0).all()
 
 
 def test_nothing_is_predicted_of_no_points():
