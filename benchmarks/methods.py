@@ -3,7 +3,8 @@
 ``hybridbo``, ``hybridbo-llm`` (recorded replies; sample by seed), ``hybridbo-llm-0`` and ``-1`` (one sample),
 ``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %), ``llm-only``,
 ``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``, ``hebo``; behind the last five, ``+default`` adds hybridbo's arm 0
-as first trial and ``+seeds`` arm 0 and the four recorded points that ``hybridbo-llm`` starts with. For several
+as first trial and ``+seeds`` arm 0 and the four recorded points that the LLM names first, of which ``hybridbo-llm``
+tries two as seeds. For several
 objectives there are ``optuna-nsga2``, with Optuna's default of 50 per generation, and ``optuna-nsga2-10``, with ten:
 with 50 trials the default is random search.
 """
@@ -106,7 +107,7 @@ def own_seed(problem: Problem, seed: int) -> int:
 
 
 def seeds(problem: Problem, seed: int) -> list[Params]:
-    """Arm 0 and the recorded points that ``hybridbo-llm`` starts with."""
+    """Arm 0 and the first recorded points, of which ``hybridbo-llm`` has two among its seeds."""
     points = [default(problem), *_recorded(problem, seed % 2).points]
     different = {problem.space.key(point): point for point in points}
     return list(different.values())[:N_SEEDS]

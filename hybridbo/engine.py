@@ -224,7 +224,7 @@ class Engine:
             if trust.weight:
                 return Guide(taken, beliefs, trust.weight / m, points=points), said
             points = ()
-        return Guide(taken, {}, 0.0), said
+        return Guide(taken, {}, 0.0, points=points), said
 
     def _worded(self, seen: Observations, rng: np.random.Generator) -> tuple[Observations, str]:
         """What is to be modelled, with as many objectives as can be, and what is sought."""

@@ -1,4 +1,4 @@
-"""Trials that no model proposes: points of one Sobol sequence, those first that try what nothing has tried yet."""
+"""Trials that no model proposes: points of one Sobol sequence, those first that open a branch of the space."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def next_point(
 ) -> Params:
     """The next configuration of the study's Sobol sequence.
 
-    Of the next points that are free, the one with most choices of categorical parameters that no trial has had, those
-    that others depend on before all. A surrogate that knows nothing of a branch of a conditional space may never look
-    into it.
+    Of the next points that are free, the one that opens most branches of a conditional space which no trial has looked
+    into: a surrogate that knows nothing of a branch may never look there. Choices that nothing depends on are left to
+    the sequence, which loses its evenness where points are picked out.
 
     Args:
         space: The space.
@@ -47,14 +47,7 @@ def next_point(
     if not free:
         raise SpaceExhausted("all configurations of the space have been proposed.", "The search is complete.")
     untried = _choices(space) - _places(space, (trial.params for trial in trials))
-    parents = {parent for parameter in space.values() for parent in parameter.when or {}}
-
-    def news(params: Params) -> tuple[int, int]:
-        """How many choices would be tried for the first time: those that open a branch, and all."""
-        new = untried & _places(space, [params])
-        return sum(name in parents for name, _ in new), len(new)
-
-    return max(free, key=news)  # the first of equals
+    return max(free, key=lambda params: len(untried & _places(space, [params])))  # the first of equals
 
 
 def _free(
@@ -70,9 +63,10 @@ def _free(
 
 
 def _choices(space: Space) -> Places:
-    """Every choice that is to be tried once, as a place on the parameter's unit interval."""
+    """Every choice of a parameter that others depend on, as a place on the parameter's unit interval."""
+    parents = {parent for parameter in space.values() for parent in parameter.when or {}}
     few = {
-        n: p for n, p in space.items() if isinstance(p, Categorical) and not p.ordered and p.n_values <= _MOST_CHOICES
+        n: p for n, p in space.items() if n in parents and isinstance(p, Categorical) and p.n_values <= _MOST_CHOICES
     }
     return {(name, parameter.to_unit(choice)) for name, parameter in few.items() for choice in parameter.choices}
 

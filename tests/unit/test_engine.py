@@ -302,6 +302,16 @@ def test_beliefs_of_an_llm_that_loses_to_the_default_alone_weigh_a_third():
     assert "The LLM's beliefs weigh 0.33: 2 configurations of the LLM are no better" in doubted.origin.reason
 
 
+def test_points_of_an_llm_without_beliefs_are_candidates_all_the_same(monkeypatch):
+    seen = []
+    monkeypatch.setattr("hybridbo.gp.propose.propose", lambda space, seen_, guide, *_: seen.append(guide) or 1 / 0)
+    space = Space({"zz": Float(0, 1)})
+    named = [{"zz": x} for x in (0.1, 0.2, 0.3)]
+    trials = [trial(i, {"zz": 0.5 + i / 20}, float(i)) for i in range(5)]
+    one(engine(space, has_llm=True), History.of(trials), ChatReply(json.dumps({"configs": named}), "m"))
+    assert [list(guide.points) for guide in seen] == [named]
+
+
 def test_configurations_of_the_llm_that_fail_lose_too():
     crashed = [("default", 0.5, 0.5), ("llm", None, 0.9), ("llm", None, 0.8)]
     assert next_of(crashed).origin.source == "sobol"

@@ -39,13 +39,6 @@ def test_the_branches_that_nothing_has_tried_come_first(seed):
     assert {p["booster"] for p in points(BOOSTERS, seed, 3)} == {"gbtree", "dart", "gblinear"}
 
 
-def test_every_choice_of_several_parameters_is_tried():
-    space = Space({name: Categorical(list("abcd")) for name in "xyz"} | {"lr": Float(0, 1)})
-    for seed in range(20):
-        found = points(space, seed, 5)
-        assert all({p[name] for p in found} == set("abcd") for name in "xyz")
-
-
 def test_where_there_is_nothing_to_try_the_sequence_keeps_its_order():
     space = Space(
         {"a": Float(0, 1), "size": Categorical([1, 2, 4], ordered=True), "many": Categorical(list("abcdefg"))}
@@ -56,7 +49,8 @@ def test_where_there_is_nothing_to_try_the_sequence_keeps_its_order():
 
 
 def test_choices_that_python_holds_equal_are_told_apart():
-    space = Space({"x": Categorical([1, True, None, "1"]), "lr": Float(0, 1)})
+    below = {f"y{i}": Float(0, 1, when={"x": [choice]}) for i, choice in enumerate([1, True, None, "1"])}
+    space = Space({"x": Categorical([1, True, None, "1"]), "lr": Float(0, 1), **below})
     found = points(space, 0, 4)
     assert {(type(p["x"]), p["x"]) for p in found} == {(int, 1), (bool, True), (type(None), None), (str, "1")}
 

@@ -54,9 +54,9 @@ def test_optuna_is_given_the_points_that_hybridbo_starts_with():
     for name in ("hpobench/car", "fresh/enet_wide"):
         problem = suites.problem(name)
         for seed in (0, 1):
-            ours = play(methods.make("hybridbo-llm", problem, seed), problem, 5)
+            ours = play(methods.make("hybridbo-llm", problem, seed), problem, 3)
             theirs = play(methods.make("optuna-tpe+seeds", problem, seed), problem, 5)
-            assert [params for params, _ in ours] == [params for params, _ in theirs]
+            assert [params for params, _ in ours] == [params for params, _ in theirs[:3]]
 
 
 def test_seeds_differ_between_samples_methods_draw_alike_and_problems_do_not():

@@ -78,26 +78,3 @@ def test_what_comes_out_is_valid_best_first_and_comes_once(space, seed):
 
 def test_it_is_repeatable():
     assert next(best_first(peak, MIXED, 5)) == next(best_first(peak, MIXED, 5))
-
-
-def test_the_last_digits_of_a_continuous_optimum_are_found_by_the_gradient():
-    space = Space({"x": Float(0, 1), "kind": Categorical(["a", "b"]), "y": Float(0, 1), "n": Int(0, 10**6)})
-    best = space.encode({"x": 0.1234567, "kind": "b", "y": 0.7654321, "n": 500_000})
-
-    def bowl(u):
-        return -((u - best) ** 2).sum(axis=1)
-
-    params = next(best_first(bowl, space))
-    assert params["kind"] == "b"
-    assert abs(params["x"] - 0.1234567) < 1e-5
-    assert abs(params["y"] - 0.7654321) < 1e-5
-
-
-def test_the_gradient_stays_inside_the_space_and_off_inactive_parameters():
-    space = Space(
-        {"kind": Categorical(["a", "b"]), "x": Float(0, 1), "y": Float(0, 1, when={"kind": ["b"]}), "n": Int(1, 10**5)}
-    )
-    points = next(best_first(lambda u: u[:, 1] - (u[:, 0] > 0.5), space))
-    assert points["x"] == 1.0
-    assert points["kind"] == "a"
-    assert "y" not in points
