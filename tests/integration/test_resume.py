@@ -67,7 +67,7 @@ def _check_round(program, uninterrupted, store, seed):
 
 
 def test_reference_uses_every_source(uninterrupted):
-    assert {origin.source for *_, origin in uninterrupted} == {"default", "llm", "gp"}
+    assert {origin.source for *_, origin in uninterrupted} == {"default", "llm", "sobol", "gp"}
 
 
 def test_killed_once(program, uninterrupted, tmp_path):
