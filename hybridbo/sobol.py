@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
@@ -41,18 +41,19 @@ def next_point(
         SpaceExhausted: Everything is taken.
     """
     used = sum(trial.origin.source == "sobol" for trial in trials)
-    free = list(islice(_free(space, seed, used, taken, move), _LOOKED_AT))
-    if not free:
-        free = list(islice((p for p in space.configurations() if space.key(p) not in taken), 1))
+    untried = _branches(space)
+    if untried:
+        untried -= _places(space, (trial.params for trial in trials))
+    free = list(islice(_free(space, seed, used, taken, move), _LOOKED_AT if untried else 1))
     if not free:
         raise SpaceExhausted("all configurations of the space have been proposed.", "The search is complete.")
-    untried = _choices(space) - _places(space, (trial.params for trial in trials))
     return max(free, key=lambda params: len(untried & _places(space, [params])))  # the first of equals
 
 
 def _free(
     space: Space, seed: int, used: int, taken: AbstractSet[str], move: Callable[[Array], Array]
-) -> Iterable[Params]:
+) -> Iterator[Params]:
+    """Points of the sequence that are not taken; behind them, whatever is left of a finite space."""
     from scipy.stats import qmc  # half a second to import, and many asks do not come here
 
     sequence = qmc.Sobol(len(space), scramble=True, rng=np.random.default_rng(seed))
@@ -60,9 +61,10 @@ def _free(
         for index, point in enumerate(move(sequence.random(_BLOCK)), start=block * _BLOCK):
             if index >= used and space.key(params := space.decode(point)) not in taken:
                 yield params
+    yield from (params for params in space.configurations() if space.key(params) not in taken)
 
 
-def _choices(space: Space) -> Places:
+def _branches(space: Space) -> Places:
     """Every choice of a parameter that others depend on, as a place on the parameter's unit interval."""
     parents = {parent for parameter in space.values() for parent in parameter.when or {}}
     few = {
