@@ -94,12 +94,14 @@ class Engine:
     def _suggest_one(
         self, history: History, rng: np.random.Generator
     ) -> Generator[ChatRequest, ChatReply | ChatFailure, Proposal]:
-        taken = {self._key(trial.params) for trial in history.trials}
-        default = self.default_params()
-        standing = policy.standing(history, merits(history, self.objective)) if self.has_llm else policy.Standing()
-        open_default = self.space.key(default) not in taken
+        keys = {trial.number: self._key(trial.params) for trial in history.trials}
+        taken, default = set(keys.values()), self.default_params()
+        defaults = {number for number, key in keys.items() if key == self.space.key(default)}
+        standing = policy.Standing()
+        if self.has_llm:
+            standing = policy.standing(history, merits(history, self.objective), defaults)
         decision = policy.next_source(
-            history, self.settings, default_is_open=open_default, has_llm=self.has_llm, llm=standing
+            history, self.settings, default_is_open=not defaults, has_llm=self.has_llm, llm=standing
         )
         if decision.source == "user":
             return Proposal(history.queued[0], Origin("user", decision.reason))
@@ -200,7 +202,7 @@ class Engine:
             return self._sobol(history, taken, "", (*notes, why))
         guide, said = self._guide(seen, voice, taken)
         seen, reason = self._worded(seen, rng)
-        power, about_cost = self._cost(history)
+        power, about_cost = self._cost(history, seen)
         found = propose(self.space, seen, replace(guide, cost_power=power), rng, self.settings.gp)
         notes = (*notes, *found.notes)
         reason = " ".join([reason, *said, *about_cost, *(note if note.endswith(".") else f"{note}." for note in notes)])
@@ -240,13 +242,17 @@ class Engine:
         why = f"The hypervolume of more than {MOST_OBJECTIVES} objectives takes too long to compute"
         return replace(seen, losses=weighed(seen.losses, rng)), f"{why}: {m} of them are weighed at random (ParEGO)."
 
-    def _cost(self, history: History) -> tuple[float, tuple[str, ...]]:
+    def _cost(self, history: History, seen: Observations) -> tuple[float, tuple[str, ...]]:
         """The power of the duration that the improvement is divided by, and why."""
         if not self.settings.gp.cost_aware:
             return 0.0, ()
-        from hybridbo.gp.cost import cooled  # SciPy loads with it
+        from hybridbo.gp.cost import are_telling, cooled  # SciPy loads with it
 
+        if not are_telling(seen.seconds):
+            return 0.0, ("Durations do not count: fewer than three are known, or all are the same.",)
         power, why = cooled(len(history), self.settings.seed_trials, self.settings.budget)
+        if not power:
+            return power, (f"Durations do not count any more: {why}.",)
         return power, (f"Divided by the expected duration to the power of {power:.2g}: {why}.",)
 
     def _key(self, params: Params) -> str:

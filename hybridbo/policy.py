@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,7 +65,7 @@ class Trust:
 _OPEN = Standing()
 
 
-def standing(history: History, merits: Mapping[int, float]) -> Standing:
+def standing(history: History, merits: Mapping[int, float], defaults: AbstractSet[int] = frozenset()) -> Standing:
     """Compare the best of at least two configurations of the LLM with the controls.
 
     Five wasted trials cost a search of thirty a fifth of what it reaches. Two trials are enough to see that advice is
@@ -73,11 +74,14 @@ def standing(history: History, merits: Mapping[int, float]) -> Standing:
     Args:
         history: Who proposed what.
         merits: One figure for each finished trial by number, smaller is better, inf for a failed one.
+        defaults: Numbers of trials of the default configuration, whoever asked for them: one that the user has
+            enqueued is a control like any other.
     """
     figures: dict[str, list[float]] = {"llm": [], "default": [], "sobol": []}
     for trial in history.trials:
-        if trial.number in merits and trial.origin.source in figures:
-            figures[trial.origin.source].append(merits[trial.number])
+        source = "default" if trial.number in defaults else trial.origin.source
+        if trial.number in merits and source in figures:
+            figures[source].append(merits[trial.number])
     advised = figures["llm"]
     if len(advised) < _FEWEST_TO_JUDGE or not figures["default"] or min(advised) < min(figures["default"]):
         return Standing()

@@ -61,14 +61,12 @@ class Cost:
         Raises:
             SurrogateError: No rung of the ladder holds.
         """
+        if not are_telling(seen.seconds):
+            return None
         known = np.isfinite(seen.seconds)
-        if known.sum() < _FEWEST:
-            return None
         x = features.columns(encode(features.space, seen.timed))[known]
-        logs = np.log(np.maximum(seen.seconds[known], _SHORTEST))
+        logs = _logs(seen.seconds)
         centre, spread = float(logs.mean()), float(logs.std())
-        if spread < 1e-9:
-            return None
         places = Places.of(x)
         x, y = x[places.rows], places.mean((logs - centre) / spread)
         # the latest show where the search is, and the others what lies elsewhere
@@ -83,6 +81,17 @@ class Cost:
     def discount(self, power: float) -> Callable[[Array], Array]:
         """What durations take from a log acquisition, at columns: the logarithm of seconds ** -power."""
         return lambda columns: -power * self.log_seconds(columns)
+
+
+def are_telling(seconds: Array) -> bool:
+    """Whether at least three durations in seconds, shape (n,), are known, and not all the same."""
+    logs = _logs(seconds)
+    return len(logs) >= _FEWEST and float(logs.std()) >= 1e-9
+
+
+def _logs(seconds: Array) -> Array:
+    out: Array = np.log(np.maximum(seconds[np.isfinite(seconds)], _SHORTEST))
+    return out
 
 
 def cooled(n: int, seeds: int, budget: int | None) -> tuple[float, str]:

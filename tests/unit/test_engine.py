@@ -302,6 +302,14 @@ def test_beliefs_of_an_llm_that_loses_to_the_default_alone_weigh_a_third():
     assert "The LLM's beliefs weigh 0.33: 2 configurations of the LLM are no better" in doubted.origin.reason
 
 
+def test_a_default_that_the_user_has_enqueued_is_a_control_too():
+    enqueued = [("user", 0.5, 0.5), *WORSE[1:]]
+    assert next_of(enqueued).origin.source == "sobol"
+    assert "no better than the default" in next_of(enqueued).origin.reason
+    own_guess = [("default", 0.95, 0.5), ("user", 0.1, 0.1), *WORSE[1:]]  # the user's other guesses are none
+    assert next_of(own_guess).origin.source == "llm"
+
+
 def test_points_of_an_llm_without_beliefs_are_candidates_all_the_same(monkeypatch):
     seen = []
     monkeypatch.setattr("hybridbo.gp.propose.propose", lambda space, seen_, guide, *_: seen.append(guide) or 1 / 0)
@@ -573,3 +581,20 @@ def test_durations_count_on_request(budget, words):
     aware = Settings.of({"budget": budget, "gp": {"candidates": 64, "restarts": 1, "cost_aware": True}})
     assert words in one(engine(settings=aware), history).origin.reason
     assert "duration" not in one(engine(), history).origin.reason
+
+
+@pytest.mark.parametrize(
+    ("budget", "seconds", "words"),
+    [
+        (None, (1, 1), "Durations do not count: fewer than three"),
+        (6, (1, 100), "Durations do not count any more: 6 of 6"),
+    ],
+)
+def test_a_reason_does_not_claim_durations_that_do_not_count(budget, seconds, words):
+    def timed(t):
+        return replace(t, finished_at=AT + timedelta(seconds=seconds[t.params["optimizer"] == "sgd"]))
+
+    aware = Settings.of({"budget": budget, "gp": {"candidates": 64, "restarts": 1, "cost_aware": True}})
+    reason = one(engine(settings=aware), History.of([timed(t) for t in completed(6)])).origin.reason
+    assert words in reason
+    assert "Divided" not in reason

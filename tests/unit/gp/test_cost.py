@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hybridbo.gp.cost import Cost, cooled
+from hybridbo.gp.cost import Cost, are_telling, cooled
 from hybridbo.gp.features import Features
 from hybridbo.observe import Observations
 from hybridbo.space import Float, Space
@@ -43,3 +43,17 @@ def test_it_cools_down_as_the_budget_is_used(n, budget, power):
 
 def test_a_budget_of_seeds_leaves_nothing_to_cool():
     assert cooled(5, 5, 5)[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "telling"),
+    [
+        ([1.0, 2.0, 3.0], True),
+        ([1.0, np.nan, 3.0], False),
+        ([2.0] * 5, False),
+        ([1e-5, 1e-6, 1e-4], False),
+        ([], False),
+    ],
+)
+def test_durations_that_are_few_or_equal_tell_nothing(seconds, telling):
+    assert are_telling(np.array(seconds)) is telling
