@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -63,6 +64,8 @@ def _run(args: argparse.Namespace) -> int:
     known = (*methods.NAMES, *methods.ON_REQUEST)
     if wrong := [name for name in names if name not in known]:
         return _wrong(f"there is no method {wrong[0]!r}; known: {', '.join(known)}")
+    if trouble := _trouble(args):
+        return _wrong(trouble)
     jobs = [
         run.Job(method, problem, seed, args.budget or suites.budget(problem), args.settings, args.tag)
         for seed in range(args.first_seed, args.first_seed + args.seeds)
@@ -71,6 +74,25 @@ def _run(args: argparse.Namespace) -> int:
     ]
     broken, _ = run.run(jobs, args.out, args.workers)
     return 1 if broken else 0
+
+
+def _trouble(args: argparse.Namespace) -> str | None:
+    """What is wrong with the numbers and the settings of a run; None if nothing is."""
+    from hybridbo.errors import InvalidSettings
+    from hybridbo.settings import Settings
+
+    for name in ("seeds", "budget", "workers"):
+        if (given := getattr(args, name)) is not None and given < 1:
+            return f"--{name} {given} is not positive"
+    if not args.settings:
+        return None
+    if not args.tag:  # a row without one says that the method ran as it comes
+        return "--settings needs a --tag, which tells its rows from those of hybridbo's own settings"
+    try:
+        Settings.of(json.loads(args.settings))
+    except (ValueError, InvalidSettings) as error:
+        return f"--settings {args.settings!r}: {error}"
+    return None
 
 
 def _wrong(message: str) -> int:
@@ -85,7 +107,7 @@ def _analyse(args: argparse.Namespace) -> int:
     wanted = args.methods.split(",") if args.methods else None
     rows = [row for row in rows if wanted is None or row["method"] in wanted]
     if not rows:
-        return _wrong("no rows")
+        return _wrong(f"no rows in {', '.join(map(str, args.files))}")
     print(report.markdown(rows, args.reference))
     if args.plots:
         from benchmarks import plots
@@ -105,9 +127,12 @@ def _speed(args: argparse.Namespace) -> int:
 
     names = args.methods.split(",")
     if unknown := set(names) - set(speed.METHODS):
-        print(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(speed.METHODS)}", file=sys.stderr)
-        return 2
-    speed.main([int(n) for n in args.trials.split(",")], names)
+        return _wrong(f"there is no method {min(unknown)!r} here; known: {', '.join(speed.METHODS)}")
+    try:
+        counts = [int(n) for n in args.trials.split(",")]
+    except ValueError:
+        return _wrong(f"--trials {args.trials!r} is no list of numbers such as 20,50")
+    speed.main(counts, names)
     return 0
 
 

@@ -4,9 +4,8 @@
 ``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %), ``llm-only``,
 ``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``, ``hebo``; behind the last five, ``+default`` adds hybridbo's arm 0
 as first trial and ``+seeds`` arm 0 and the four recorded points that the LLM names first, of which ``hybridbo-llm``
-tries two as seeds. For several
-objectives there are ``optuna-nsga2``, with Optuna's default of 50 per generation, and ``optuna-nsga2-10``, with ten:
-with 50 trials the default is random search.
+tries two as seeds. For several objectives there are ``optuna-nsga2``, with Optuna's default of 50 per generation, and
+``optuna-nsga2-10``, with ten: with 50 trials the default is random search.
 """
 
 from __future__ import annotations

@@ -120,10 +120,28 @@ def test_tags_mark_hybridbo_s_methods_only():
     assert Job("random", "p", 0, 1, tag="new").label == "random"
 
 
-@pytest.mark.parametrize("arguments", [["--suite", "nonsense"], ["--methods", "nonsense"]])
-def test_a_wrong_call_says_what_is_known(arguments, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--suite", "nonsense"], "nonsense"),
+        (["--methods", "nonsense"], "nonsense"),
+        (["--seeds", "0"], "--seeds 0"),
+        (["--budget", "-1"], "--budget -1"),
+        (["--settings", '{"seed_trials": 4}'], "--tag"),
+        (["--settings", "{nonsense", "--tag", "x"], "{nonsense"),
+        (["--settings", '{"nonsense": 1}', "--tag", "x"], "nonsense"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong_and_runs_nothing(arguments, named, tmp_path, capsys):
     assert main(["run", *arguments, "--out", str(tmp_path / "x.jsonl")]) == 2
-    assert "nonsense" in capsys.readouterr().err
+    assert named in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["--trials", "many"], ["--methods", "nonsense"]])
+def test_a_wrong_call_of_speed_measures_nothing(arguments, capsys):
+    assert main(["speed", *arguments]) == 2
+    assert arguments[1] in capsys.readouterr().err
 
 
 def test_run_and_analyse_from_the_command_line(tmp_path, capsys):
