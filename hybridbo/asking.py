@@ -51,7 +51,10 @@ class Asker:
                 continue
             if trial.owner != owner.RELEASED and self._is_deadly(trial):
                 continue
-            taken = self.store.take_over(self.study, trial.number, owner=holder, previous=trial.owner)
+            lost = trial.owner != owner.RELEASED
+            taken = self.store.take_over(
+                self.study, trial.number, owner=holder, previous=trial.owner, attempt=trial.attempt, lost=lost
+            )
             if taken is not None:
                 self._note("trial_offered_again", "The process that evaluated it is gone.", trial.number)
                 return taken

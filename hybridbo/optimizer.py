@@ -214,7 +214,9 @@ class Optimizer:
 
     def release(self, trial: Trial) -> None:
         """Give a RUNNING trial back: whoever asks next is offered it again."""
-        self.store.take_over(self.study, trial.number, owner=owner.RELEASED, previous=trial.owner)
+        self.store.take_over(
+            self.study, trial.number, owner=owner.RELEASED, previous=trial.owner, attempt=trial.attempt
+        )
 
     def enqueue(self, params: Mapping[str, Any]) -> bool:
         """Have a configuration evaluated next, with origin ``"user"``.

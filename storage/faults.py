@@ -94,6 +94,11 @@ def closed(location: str) -> StoreError:
     return StoreError(f"{location} is closed.", "Open it again with open_store().")
 
 
+def undone(location: str) -> StoreError:
+    """For a transaction that SQLite has rolled back at an earlier fault."""
+    return StoreError(f"{location}: an earlier fault has undone the transaction.", "Call again from its beginning.")
+
+
 def vanished(location: str) -> StoreError:
     """For a file moved, replaced or deleted while it was open."""
     hint = "Put it back, or open the new one with open_store(); nothing was written anywhere."

@@ -27,6 +27,11 @@ class Migration:
     statements: tuple[str, ...]
 
 
+_COUNT_CHANGE = """
+    UPDATE trials SET changed = (SELECT max(changed) + 1 FROM trials WHERE study = NEW.study)
+    WHERE study = NEW.study AND number = NEW.number
+"""
+
 MIGRATIONS = (
     Migration(
         1,
@@ -128,6 +133,40 @@ MIGRATIONS = (
             ) STRICT
             """,
             "CREATE INDEX events_study ON events (study)",
+        ),
+    ),
+    Migration(
+        2,
+        "leases, requests and a counter of changes",
+        (
+            # attempt: how often the trial was handed out before; with the owner it says whose a heartbeat is
+            "ALTER TABLE trials ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0)",
+            # lost: how many of these workers were lost, and did not give it back
+            "ALTER TABLE trials ADD COLUMN lost INTEGER NOT NULL DEFAULT 0 CHECK (lost >= 0)",
+            # lease_until: a RUNNING trial becomes STALE after that time; NULL for never
+            "ALTER TABLE trials ADD COLUMN lease_until TEXT",
+            # changed: counts the changes of a study's trials; each row holds the count of its last one, so that a
+            # reader who knows all up to a count reads what is beyond it and nothing else
+            "ALTER TABLE trials ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
+            "UPDATE trials SET changed = rowid",
+            "CREATE INDEX trials_changed ON trials (study, changed)",
+            # rows that something else writes are counted as well: a person's correction reaches running searches
+            f"""
+            CREATE TRIGGER trials_updated AFTER UPDATE ON trials WHEN NEW.changed = OLD.changed
+            BEGIN {_COUNT_CHANGE}; END
+            """,
+            f"CREATE TRIGGER trials_inserted AFTER INSERT ON trials WHEN NEW.changed = 0 BEGIN {_COUNT_CHANGE}; END",
+            # requests: the trial that was given to whoever asked under that id
+            """
+            CREATE TABLE requests (
+                study TEXT NOT NULL,
+                request_id TEXT NOT NULL,
+                number INTEGER NOT NULL,
+                PRIMARY KEY (study, request_id),
+                FOREIGN KEY (study, number) REFERENCES trials (study, number)
+            ) STRICT, WITHOUT ROWID
+            """,
+            "CREATE INDEX queue_key ON queue (study, config_key)",  # a taken entry is found among thousands
         ),
     ),
 )

@@ -15,7 +15,7 @@ import math
 import operator
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from hybridbo.errors import InvalidSettings, InvalidValue
@@ -44,9 +44,13 @@ TRIAL_COLUMNS = (
     "owner",
     "started_at",
     "finished_at",
+    "attempt",
+    "lost",
+    "lease_until",
 )
 
 _LARGEST = 2**63 - 1  # of SQLite's integers
+_LONGEST_LEASE_S = 3e9  # a century; a datetime ends with the year 9999
 _RESULT_COLUMNS = (
     *("model", "reply", "prompt_tokens", "completion_tokens", "cost", "latency_s", "note", "recorded"),
     *("error", "error_message", "advice"),
@@ -64,9 +68,29 @@ def encode_proposal(proposal: Proposal) -> Fields:
     return (encode_params(proposal.params), origin.source, clean(origin.reason), *prediction)
 
 
-def new_trial(number: int, proposal: Fields, owner: str) -> Fields:
+def new_trial(number: int, proposal: Fields, owner: str, lease_s: float | None) -> Fields:
     """A RUNNING trial, started now, of what :func:`encode_proposal` made; fields of :data:`TRIAL_COLUMNS`."""
-    return (number, TrialState.RUNNING.value, None, "{}", *proposal, None, clean(owner), encode_time(now()), None)
+    at = now()
+    held = (None, clean(owner), encode_time(at), None, 0, 0, encode_lease(lease_s, at))
+    return (number, TrialState.RUNNING.value, None, "{}", *proposal, *held)
+
+
+def encode_lease(lease_s: float | None, at: datetime) -> str | None:
+    """When a lease that begins ``at`` runs out; None for one without an end.
+
+    Raises:
+        InvalidSettings: Not a positive number of seconds.
+    """
+    if lease_s is None or lease_s == math.inf:
+        return None
+    if not lease_s > 0:
+        raise InvalidSettings(f"lease_s={lease_s!r} is not a positive number of seconds.", "Give one, or None.")
+    return encode_time(at + timedelta(seconds=min(lease_s, _LONGEST_LEASE_S)))
+
+
+def encode_owner(owner: str | None) -> str | None:
+    """An owner as it is stored; None for none."""
+    return None if owner is None else clean(owner)
 
 
 def encode_outcome(outcome: Outcome) -> Fields:
@@ -78,14 +102,17 @@ def encode_trial(trial: Trial) -> Fields:
     """A whole trial, as fields of :data:`TRIAL_COLUMNS`."""
     state, value, values, error = encode_outcome(Outcome(trial.state, trial.values, trial.value, trial.error))
     finished_at = None if trial.finished_at is None else encode_time(trial.finished_at)
-    owner = None if trial.owner is None else clean(trial.owner)
+    owner = encode_owner(trial.owner)
     proposal = encode_proposal(Proposal(trial.params, trial.origin))
-    return (trial.number, state, value, values, *proposal, error, owner, encode_time(trial.started_at), finished_at)
+    lease = None if trial.lease_until is None else encode_time(trial.lease_until)
+    times = encode_time(trial.started_at), finished_at
+    return (trial.number, state, value, values, *proposal, error, owner, *times, trial.attempt, trial.lost, lease)
 
 
 def decode_trial(row: Fields) -> Trial:
     """The trial of a row of :data:`TRIAL_COLUMNS`."""
-    number, state, value, told, params, source, reason, mean, sd, error, owner, started_at, finished_at = row
+    number, state, value, told, params, source, reason, mean, sd, error, owner, started_at, finished_at, *held = row
+    attempt, lost, lease_until = held
     values = {} if told == "{}" else json.loads(told)
     return Trial(
         number=number,
@@ -98,6 +125,9 @@ def decode_trial(row: Fields) -> Trial:
         error=error,
         finished_at=None if finished_at is None else datetime.fromisoformat(finished_at),
         owner=owner,
+        attempt=attempt,
+        lost=lost,
+        lease_until=None if lease_until is None else datetime.fromisoformat(lease_until),
     )
 
 
@@ -117,7 +147,7 @@ def settled(outcome: Outcome) -> Outcome:
         InvalidValue: A state that is no end, a number that is not finite, values that do not fit the state.
     """
     if not outcome.state.is_finished:
-        raise InvalidValue("RUNNING is no outcome.", "A trial ends COMPLETE, FAILED or PRUNED.")
+        raise InvalidValue(f"{outcome.state} is no outcome.", "A trial ends COMPLETE, FAILED or PRUNED.")
     if outcome.state is TrialState.FAILED:
         if outcome.values or outcome.value is not None:
             raise InvalidValue("a FAILED trial has no value.", "Tell it as COMPLETE, or leave the value out.")

@@ -7,42 +7,20 @@ gaps, one of several rivals wins, and a process killed at any moment leaves the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
 from hybridbo.errors import HybridboError
 from hybridbo.parameters import Params
-from hybridbo.ports import Event, LLMCall, StudyRecord
-from hybridbo.storage import faults, rows, texts
+from hybridbo.ports import Changes, Event, LLMCall, StudyRecord
+from hybridbo.storage import faults, rows, statements, texts
 from hybridbo.storage.sqlite_file import SqliteFile
 from hybridbo.trial import Outcome, Proposal, Trial
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-_TRIAL = ", ".join(rows.TRIAL_COLUMNS)
-_PLACES = ", ".join("?" * (len(rows.TRIAL_COLUMNS) + 2))
-
-_STUDY = "SELECT * FROM studies WHERE name = ?"
-_COUNT = "SELECT (SELECT max(number) + 1 FROM trials WHERE study = name) FROM studies WHERE name = ?"
-_SAME_KEY = "SELECT 1 FROM trials WHERE study = ? AND number >= ? AND config_key = ?"
-_TAKE_QUEUED = "DELETE FROM queue WHERE id = (SELECT min(id) FROM queue WHERE study = ? AND config_key = ?)"
-_CREATE = f"INSERT INTO trials (study, config_key, {_TRIAL}) VALUES ({_PLACES})"  # noqa: S608 - our own column names
-_GET = f"SELECT {_TRIAL} FROM trials WHERE study = ? AND number = ?"  # noqa: S608 - as above
-_GET_ALL = f"SELECT {_TRIAL} FROM trials WHERE study = ? ORDER BY number"  # noqa: S608 - as above
-_TAKE_OVER = """
-    UPDATE trials SET owner = ? WHERE study = ? AND number = ? AND state = 'RUNNING' AND owner IS ?
-"""
-_FINISH = """
-    UPDATE trials SET state = ?, value = ?, values_json = ?, error = ?, finished_at = ?
-    WHERE study = ? AND number = ? AND state = 'RUNNING'
-"""
-_IS_KNOWN = """
-    SELECT EXISTS (SELECT 1 FROM queue WHERE study = :study AND config_key = :key)
-        OR EXISTS (SELECT 1 FROM trials WHERE study = :study AND config_key = :key)
-"""
-_QUEUE = "SELECT params FROM queue WHERE study = ? ORDER BY id"
 
 
 class SqliteStore:
@@ -71,10 +49,10 @@ class SqliteStore:
         """See :class:`~hybridbo.ports.TrialStore`."""
         row = rows.encode_study(record)
         with self._file.reading() as db:
-            found = list(db.query(_STUDY, [record.name]))
+            found = list(db.query(statements.STUDY, [record.name]))
         if not found:
             with self._file.writing() as db:
-                found = list(db.query(_STUDY, [record.name]))  # again: another process may have been faster
+                found = list(db.query(statements.STUDY, [record.name]))  # again: another process may have been faster
                 if not found:
                     _insert(db, "studies", row)
         return self._decoded(rows.decode_study, "studies", found or [row])[0]
@@ -82,7 +60,7 @@ class SqliteStore:
     def get_study(self, study: str) -> StudyRecord:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._file.reading() as db:
-            found = list(db.query(_STUDY, [texts.clean(study)]))
+            found = list(db.query(statements.STUDY, [texts.clean(study)]))
             if not found:
                 raise self._not_found(db, study)
         return self._decoded(rows.decode_study, "studies", found)[0]
@@ -95,43 +73,98 @@ class SqliteStore:
 
     # Trials ------------------------------------------------------------------------------------------------------
 
-    def create_trial(self, study: str, proposal: Proposal, *, key: str, owner: str, seen: int) -> Trial | None:
+    def transaction(self) -> AbstractContextManager[object]:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        return self._file.writing()
+
+    def create_trial(
+        self, study: str, proposal: Proposal, *, key: str, owner: str, seen: int, lease_s: float | None = None
+    ) -> Trial | None:
         """See :class:`~hybridbo.ports.TrialStore`."""
         content, key = rows.encode_proposal(proposal), texts.clean(key)
         with self._file.writing() as db:
             number = self._count(db, study)
-            if number > seen and db.conn.execute(_SAME_KEY, (study, seen, key)).fetchone():
+            if number > seen and db.conn.execute(statements.SAME_KEY, (study, seen, key)).fetchone():
                 return None
-            if proposal.origin.source == "user" and not db.conn.execute(_TAKE_QUEUED, (study, key)).rowcount:
+            if proposal.origin.source == "user" and not db.conn.execute(statements.TAKE_QUEUED, (study, key)).rowcount:
                 return None
-            row = rows.new_trial(number, content, owner)
-            db.conn.execute(_CREATE, (study, key, *row))
+            row = rows.new_trial(number, content, owner, lease_s)
+            db.conn.execute(statements.CREATE, (study, key, *row))
         return rows.decode_trial(row)
 
-    def take_over(self, study: str, number: int, *, owner: str, previous: str | None) -> Trial | None:
+    def take_over(
+        self,
+        study: str,
+        number: int,
+        *,
+        owner: str,
+        previous: str | None,
+        attempt: int,
+        lost: bool = False,
+        lease_s: float | None = None,
+    ) -> Trial | None:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        previous = None if previous is None else texts.clean(previous)
-        with self._file.writing() as db:
-            row = self._get(db, study, number)
-            changed = db.conn.execute(_TAKE_OVER, (texts.clean(owner), study, row[0], previous)).rowcount
-            row = self._get(db, study, number)
-        return self._decoded(rows.decode_trial, "trials", [row])[0] if changed else None
+        until, holder = rows.encode_lease(lease_s, texts.now()), rows.encode_owner(previous)
+        return self._change(
+            study, number, statements.TAKE_OVER, (texts.clean(owner), int(lost), until, holder, attempt)
+        )
+
+    def renew_lease(
+        self, study: str, number: int, *, owner: str | None, attempt: int, lease_s: float | None
+    ) -> Trial | None:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        until = rows.encode_lease(lease_s, texts.now())
+        return self._change(study, number, statements.RENEW, (until, rows.encode_owner(owner), attempt))
+
+    def expire_lease(self, study: str, number: int) -> Trial | None:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        return self._change(study, number, statements.EXPIRE, (texts.encode_time(texts.now()),))
 
     def finish_trial(self, study: str, number: int, outcome: Outcome) -> Trial:
         """See :class:`~hybridbo.ports.TrialStore`."""
         outcome = rows.settled(outcome)
-        fields, n = rows.encode_outcome(outcome), rows.trial_number(number)
-        with self._file.writing() as db:
-            db.conn.execute(_FINISH, (*fields, texts.encode_time(texts.now()), texts.clean(study), n))
-            row = self._get(db, study, number)
-        trial = self._decoded(rows.decode_trial, "trials", [row])[0]
+        with self._file.writing():
+            end = (*rows.encode_outcome(outcome), texts.encode_time(texts.now()))
+            trial = self._change(study, number, statements.FINISH, end) or self.get_trial(study, number)
         if not rows.is_same_outcome(trial, outcome):
             raise faults.tell_conflict(study, trial, outcome)
         return trial
 
+    def get_trial(self, study: str, number: int) -> Trial:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._file.reading() as db:
+            row = self._get(db, study, number)
+        return self._decoded(rows.decode_trial, "trials", [row])[0]
+
     def get_trials(self, study: str) -> list[Trial]:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._decoded(rows.decode_trial, "trials", self._all(_GET_ALL, study))
+        return self._decoded(rows.decode_trial, "trials", self._all(statements.GET_ALL, study))
+
+    def get_changes(self, study: str, since: int) -> Changes:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        found = self._all(statements.GET_CHANGED, study, since) if since > 0 else []
+        if found:  # the last change known is there still, or has been followed by another
+            news = [row[1:] for row in found if row[0] > since]
+            return Changes(found[-1][0], self._decoded(rows.decode_trial, "trials", news))
+        found = self._all(statements.GET_COUNTED, study)
+        counter = max((row[0] for row in found), default=0)
+        return Changes(
+            counter, self._decoded(rows.decode_trial, "trials", [row[1:] for row in found]), is_complete=True
+        )
+
+    # Requests ----------------------------------------------------------------------------------------------------
+
+    def find_request(self, study: str, request_id: str) -> Trial | None:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        found = self._all(statements.FIND_REQUEST, study, texts.clean(request_id))
+        return self._decoded(rows.decode_trial, "trials", found)[0] if found else None
+
+    def bind_request(self, study: str, request_id: str, number: int) -> bool:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._file.writing() as db:
+            row = self._get(db, study, number)
+            binding = (texts.clean(study), texts.clean(request_id), row[0])
+            return db.conn.execute(statements.BIND_REQUEST, binding).rowcount > 0
 
     # Queue -------------------------------------------------------------------------------------------------------
 
@@ -140,14 +173,15 @@ class SqliteStore:
         row = {"study": study, "params": texts.encode_params(params), "config_key": texts.clean(key)}
         with self._file.writing() as db:
             self._count(db, study)
-            if db.conn.execute(_IS_KNOWN, {"study": study, "key": row["config_key"]}).fetchone()[0]:
+            if db.conn.execute(statements.IS_KNOWN, {"study": study, "key": row["config_key"]}).fetchone()[0]:
                 return False
             _insert(db, "queue", row | {"queued_at": texts.encode_time(texts.now())})
         return True
 
-    def get_queue(self, study: str) -> list[Params]:
+    def get_queue(self, study: str, limit: int | None = None) -> list[Params]:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._decoded(lambda row: texts.decode_params(row[0]), "queue", self._all(_QUEUE, study))
+        found = self._all(statements.QUEUE, study, -1 if limit is None else limit)
+        return self._decoded(lambda row: texts.decode_params(row[0]), "queue", found)
 
     # Calls and events --------------------------------------------------------------------------------------------
 
@@ -175,20 +209,30 @@ class SqliteStore:
 
     def _count(self, db: Database, study: str) -> int:
         """How many trials the study has."""
-        found = db.conn.execute(_COUNT, (texts.clean(study),)).fetchone()
+        found = db.conn.execute(statements.COUNT, (texts.clean(study),)).fetchone()
         if found is None:
             raise self._not_found(db, study)
         return found[0] or 0
 
     def _get(self, db: Database, study: str, number: int) -> rows.Fields:
-        found: rows.Fields | None = db.conn.execute(_GET, (texts.clean(study), rows.trial_number(number))).fetchone()
+        found: rows.Fields | None = db.conn.execute(
+            statements.GET, (texts.clean(study), rows.trial_number(number))
+        ).fetchone()
         if found is None:
             raise faults.trial_not_found(study, number, self._count(db, study))
         return found
 
-    def _all(self, sql: str, study: str) -> list[rows.Fields]:
+    def _change(self, study: str, number: int, sql: str, values: rows.Fields) -> Trial | None:
+        """The trial as an UPDATE has left it; None if its condition does not hold."""
+        n = rows.trial_number(number)
+        with self._file.writing() as db:
+            changed = db.conn.execute(sql, (texts.clean(study), n, *values)).rowcount
+            row = self._get(db, study, number)
+        return self._decoded(rows.decode_trial, "trials", [row])[0] if changed else None
+
+    def _all(self, sql: str, study: str, *rest: Any) -> list[rows.Fields]:
         with self._file.reading() as db:
-            found = db.conn.execute(sql, (texts.clean(study),)).fetchall()
+            found = db.conn.execute(sql, (texts.clean(study), *rest)).fetchall()
             if not found:
                 self._count(db, study)
         return found

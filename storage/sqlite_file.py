@@ -47,6 +47,7 @@ class SqliteFile:
         self._identity: tuple[int, int] | None = None
         self._db: Database | None = None
         self._is_closed = False
+        self._is_writing = False  # a transaction of the thread that has the lock is open
         _check_place(location, self.path)
         with self._translated:
             self._connect()
@@ -60,11 +61,21 @@ class SqliteFile:
 
     @contextmanager
     def writing(self) -> Iterator[Database]:
-        """A write transaction: committed at the end of the block, rolled back if the block raises."""
+        """A write transaction: committed at the end of the block, rolled back if the block raises.
+
+        Within another one of the same thread it is a part of that one.
+        """
         with self._lock, self._translated:
+            if self._is_writing:
+                yield self._database()
+                return
             db = self._database()
-            with migrations.immediate(db.conn):
-                yield db
+            self._is_writing = True
+            try:
+                with migrations.immediate(db.conn):
+                    yield db
+            finally:
+                self._is_writing = False
 
     def close(self) -> None:
         """Close the file; SQLite then merges its side files into it unless another process has it open."""
@@ -84,8 +95,10 @@ class SqliteFile:
         if self._identity != _identity(self.path):
             raise faults.vanished(self.location)
         db = self._connect() if self._db is None else self._db
-        if db.conn.in_transaction:  # an interrupt hit the few instructions that no handler covers
-            db.conn.execute("ROLLBACK")
+        if db.conn.in_transaction is not self._is_writing:
+            if self._is_writing:  # SQLite has ended it by itself: what follows must not be stored without the rest
+                raise faults.undone(self.location)
+            db.conn.execute("ROLLBACK")  # an interrupt hit the few instructions that no handler covers
         return db
 
     def _connect(self) -> Database:

@@ -38,6 +38,7 @@ from hybridbo.testing.store_cases import (
     created,
     failed,
 )
+from hybridbo.testing.store_leases import LeaseClauses
 from hybridbo.testing.store_trials import TrialClauses
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
 
@@ -58,7 +59,7 @@ def bits(x: object) -> bytes:
     return struct.pack(">d", x)
 
 
-class StoreContract(TrialClauses):
+class StoreContract(TrialClauses, LeaseClauses):
     """The clauses of :class:`~hybridbo.ports.TrialStore`, one test each."""
 
     # Studies -----------------------------------------------------------------------------------------------------
@@ -95,7 +96,7 @@ class StoreContract(TrialClauses):
         calls: list[Callable[[], Any]] = [
             lambda: store.get_study("none"),
             lambda: store.create_trial("none", a_proposal(), key="", owner="", seen=0),
-            lambda: store.take_over("none", 0, owner="", previous=None),
+            lambda: store.take_over("none", 0, owner="", previous=None, attempt=0),
             lambda: store.finish_trial("none", 0, complete(1.0)),
             lambda: store.get_trials("none"),
             lambda: store.enqueue("none", {"x": 1}, key=""),

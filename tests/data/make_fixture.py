@@ -38,6 +38,20 @@ def fill(store):
     store.record_call("mlp", LLMCall(REQUEST, reply, 1, AT))
     store.record_call("mlp", LLMCall(REQUEST, ChatFailure("BackendTimeout", "no reply", "retry", "m", 60.0), 2, AT))
     store.record_event("mlp", Event("llm_failed", "no reply", 2, AT))
+    fill_leases(store)
+
+
+def fill_leases(store):
+    """A study whose trials are with workers, lost and not: what schema 2 is about."""
+    store.create_study(StudyRecord("leases", "{}", "{}", created_at=AT))
+    for n, lease_s in enumerate((60, 1e-9, 1e-9, None)):
+        proposal = Proposal({"n": n}, Origin("sobol", "reason"))
+        store.create_trial("leases", proposal, key=f'{{"n":{n}}}', owner="host/1/2", seen=n, lease_s=lease_s)
+    for n in (1, 2):
+        store.expire_lease("leases", n)
+    store.take_over("leases", 2, owner="host/3/4", previous="host/1/2", attempt=0, lost=True)
+    store.bind_request("leases", "job ☃", 2)
+    store.finish_trial("leases", 3, OUTCOMES[0])
 
 
 def main():

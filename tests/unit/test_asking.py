@@ -57,7 +57,7 @@ def test_being_overtaken_for_ever_is_an_error_to_retry(store):
 
 def test_a_trial_given_back_is_offered_before_a_new_one(store):
     first, second = asker(store).next("me"), asker(store).next("me")
-    store.take_over("s", first.number, owner=owner.RELEASED, previous="me")
+    store.take_over("s", first.number, owner=owner.RELEASED, previous="me", attempt=0)
     again = asker(store).next("you")
     assert (again.number, again.params, again.owner) == (first.number, first.params, "you")
     assert asker(store).next("you").number == second.number + 1
@@ -65,8 +65,8 @@ def test_a_trial_given_back_is_offered_before_a_new_one(store):
 
 def test_a_trial_given_back_over_and_over_never_fails(store):
     number = asker(store).next("me").number
-    for _ in range(8):
-        store.take_over("s", number, owner=owner.RELEASED, previous="me")
+    for i in range(8):
+        store.take_over("s", number, owner=owner.RELEASED, previous="me", attempt=2 * i)
         assert asker(store).next("me").number == number
     assert store.get_trials("s")[0].state is TrialState.RUNNING
 

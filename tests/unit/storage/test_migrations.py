@@ -1,5 +1,6 @@
 import shutil
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from hybridbo.storage import migrations, open_store
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
 
 COMPLETE = Outcome(TrialState.COMPLETE, {"value": 0.1 + 0.2}, 0.1 + 0.2)
-FIXTURE = Path(__file__).parents[2] / "data" / "store_schema_1.db"
-TABLES = {"studies", "trials", "llm_calls", "events", "queue", "migrations"}
+DATA = Path(__file__).parents[2] / "data"
+FIXTURE = DATA / "store_schema_1.db"
+LAST = migrations.MIGRATIONS[-1].number
+TABLES = {"studies", "trials", "requests", "llm_calls", "events", "queue", "migrations"}
 
 
 def create(store, x=1):
@@ -24,8 +27,10 @@ def pragma(conn, name):
     return conn.execute(f"PRAGMA {name}").fetchone()[0]
 
 
-SECOND = migrations.Migration(2, "more", ("ALTER TABLE trials ADD COLUMN more TEXT", "CREATE TABLE t (a) STRICT"))
-GOOD = migrations.Migration(2, "more", ("ALTER TABLE trials ADD COLUMN more TEXT",))
+SECOND = migrations.Migration(
+    LAST + 1, "more", ("ALTER TABLE trials ADD COLUMN more TEXT", "CREATE TABLE t (a) STRICT")
+)
+GOOD = migrations.Migration(LAST + 1, "more", ("ALTER TABLE trials ADD COLUMN more TEXT",))
 
 
 def test_failing_migration_leaves_the_file_as_it_was(store, path, monkeypatch):
@@ -54,30 +59,32 @@ def test_migration_of_an_older_file(store, path):
     with store._file.reading() as db:
         migrations.migrate(db.conn, (*migrations.MIGRATIONS, GOOD))
         migrations.migrate(db.conn, (*migrations.MIGRATIONS, GOOD))
-        assert pragma(db.conn, "user_version") == 2
-        assert [row["number"] for row in db["migrations"].rows] == [1, 2]
+        assert pragma(db.conn, "user_version") == LAST + 1
+        assert [row["number"] for row in db["migrations"].rows] == list(range(1, LAST + 2))
         assert "more" in db["trials"].columns_dict
     assert store.get_trials("s") == [trial]
 
 
 def test_newer_schema_is_refused_with_the_remedy(store, path, raw):
     store.close()
-    raw.execute("PRAGMA user_version = 2")
-    with pytest.raises(StoreTooNew, match=r"schema 2.*up to 1.*pip install --upgrade hybridbo"):
+    raw.execute(f"PRAGMA user_version = {LAST + 1}")
+    with pytest.raises(StoreTooNew, match=rf"schema {LAST + 1}.*up to {LAST}.*pip install --upgrade hybridbo"):
         open_store(path)
-    raw.execute("PRAGMA user_version = 1")
+    raw.execute(f"PRAGMA user_version = {LAST}")
     open_store(path).close()
 
 
-def test_migration_1_is_never_edited(path):
-    with sqlite3.connect(path) as fresh, sqlite3.connect(f"file:{FIXTURE}?mode=ro&immutable=1", uri=True) as released:
-        migrations.migrate(fresh, migrations.MIGRATIONS[:1])
+@pytest.mark.parametrize("number", [step.number for step in migrations.MIGRATIONS])
+def test_migration_is_never_edited(path, number):
+    fixture = DATA / f"store_schema_{number}.db"
+    with sqlite3.connect(path) as fresh, sqlite3.connect(f"file:{fixture}?mode=ro&immutable=1", uri=True) as released:
+        migrations.migrate(fresh, migrations.MIGRATIONS[:number])
         schemas = [conn.execute("SELECT sql FROM sqlite_master").fetchall() for conn in (fresh, released)]
         recorded = released.execute("SELECT number, name FROM migrations").fetchall()
     fresh.close()
     released.close()
     assert schemas[0] == schemas[1]
-    assert recorded == [(1, migrations.MIGRATIONS[0].name)]
+    assert recorded == [(step.number, step.name) for step in migrations.MIGRATIONS[:number]]
 
 
 def test_file_of_schema_1(path):
@@ -107,5 +114,22 @@ def test_file_of_schema_1(path):
     assert reply.result == ChatReply('{"points": []}', "m-2026", 100, 20, 0.001, 1.25, "retried", recorded=True)
     assert (failure.result.error, failure.request) == ("BackendTimeout", reply.request)
     assert [event.kind for event in store.get_events("mlp")] == ["llm_failed"]
+    assert [(t.attempt, t.lost, t.lease_until) for t in trials] == [(0, 0, None)] * 6
+    assert store.expire_lease("mlp", 5) is None
+    changes = store.get_changes("mlp", 0)
     assert store.finish_trial("mlp", 5, COMPLETE).value == COMPLETE.value
+    assert [t.number for t in store.get_changes("mlp", changes.counter).trials] == [5]
+    store.close()
+
+
+def test_file_of_schema_2(path):
+    shutil.copy(DATA / "store_schema_2.db", path)
+    store = open_store(path)
+    trials = store.get_trials("leases")
+    assert [(t.number, str(t.state), t.attempt, t.lost) for t in trials] == [
+        *((0, "RUNNING", 0, 0), (1, "STALE", 0, 0), (2, "RUNNING", 1, 1), (3, "COMPLETE", 0, 0))
+    ]
+    assert trials[0].lease_until - trials[0].started_at == timedelta(seconds=60)
+    assert store.find_request("leases", "job ☃") == trials[2]
+    assert len(store.get_trials("mlp")) == 6
     store.close()

@@ -40,11 +40,13 @@ def outcomes(draw):
 def trials(draw):
     number, params, origin = draw(st.integers(0, 2**63 - 1)), draw(PARAMS), draw(ORIGINS)
     started_at, owner = draw(TIMES), draw(st.none() | TEXT)
+    held = {"attempt": draw(COUNTS) or 0, "lost": draw(COUNTS) or 0, "lease_until": draw(st.none() | TIMES)}
     if draw(st.booleans()):
-        return Trial(number, params, TrialState.RUNNING, origin, started_at, owner=owner)
+        state = draw(st.sampled_from([TrialState.RUNNING, TrialState.STALE]))
+        return Trial(number, params, state, origin, started_at, owner=owner, **held)
     end = draw(outcomes())
     told = end.value, end.values, end.error
-    return Trial(number, params, end.state, origin, started_at, *told, draw(TIMES), owner)
+    return Trial(number, params, end.state, origin, started_at, *told, draw(TIMES), owner, **held)
 
 
 REQUESTS = st.builds(
@@ -79,11 +81,17 @@ def test_trial_round_trip(trial):
     assert repr((back.params, dict(back.values), back.value)) == repr((trial.params, dict(trial.values), trial.value))
 
 
-@given(st.builds(Proposal, PARAMS, ORIGINS), st.integers(0, 2**63 - 1), TEXT)
-def test_new_trial_is_running(proposal, number, owner):
-    trial = rows.decode_trial(rows.new_trial(number, rows.encode_proposal(proposal), owner))
-    same = Trial(number, proposal.params, TrialState.RUNNING, proposal.origin, trial.started_at, owner=owner)
-    assert trial == same
+@given(st.builds(Proposal, PARAMS, ORIGINS), st.integers(0, 2**63 - 1), TEXT, st.integers(1, 2_000_000_000))
+def test_new_trial_is_running_under_its_lease(proposal, number, owner, lease_s):
+    trial = rows.decode_trial(rows.new_trial(number, rows.encode_proposal(proposal), owner, lease_s))
+    until = trial.started_at + timedelta(seconds=lease_s)
+    held = {"owner": owner, "lease_until": until}
+    assert trial == Trial(number, proposal.params, TrialState.RUNNING, proposal.origin, trial.started_at, **held)
+
+
+@pytest.mark.parametrize("lease_s", [None, math.inf])
+def test_lease_without_an_end_is_none(lease_s):
+    assert rows.encode_lease(lease_s, texts.now()) is None
 
 
 @given(outcomes())

@@ -1,0 +1,51 @@
+"""The SQL that a :class:`~hybridbo.storage.sqlite.SqliteStore` runs; ``?1`` is the study and ``?2`` a trial's number.
+
+Every change of a trial counts up ``trials.changed`` in the same transaction, so that a reader who knows the trials
+up to a count reads those beyond it and no others. Writers come one after the other, hence a higher count is a later
+commit.
+"""
+
+# ruff: noqa: S608 - nothing but our own column names goes into these texts
+
+from hybridbo.storage import rows
+
+_TRIAL = ", ".join(rows.TRIAL_COLUMNS)
+_PLACES = ", ".join(f"?{i + 3}" for i in range(len(rows.TRIAL_COLUMNS)))
+_NEXT = "(SELECT coalesce(max(changed), 0) + 1 FROM trials WHERE study = ?1)"
+_ONE = "WHERE study = ?1 AND number = ?2"
+
+STUDY = "SELECT * FROM studies WHERE name = ?"
+COUNT = "SELECT (SELECT max(number) + 1 FROM trials WHERE study = name) FROM studies WHERE name = ?"
+SAME_KEY = "SELECT 1 FROM trials WHERE study = ? AND number >= ? AND config_key = ?"
+TAKE_QUEUED = "DELETE FROM queue WHERE id = (SELECT min(id) FROM queue WHERE study = ? AND config_key = ?)"
+CREATE = f"INSERT INTO trials (study, config_key, changed, {_TRIAL}) VALUES (?1, ?2, {_NEXT}, {_PLACES})"
+GET = f"SELECT {_TRIAL} FROM trials {_ONE}"
+GET_ALL = f"SELECT {_TRIAL} FROM trials WHERE study = ? ORDER BY number"
+GET_COUNTED = f"SELECT changed, {_TRIAL} FROM trials WHERE study = ? ORDER BY number"
+GET_CHANGED = f"SELECT changed, {_TRIAL} FROM trials WHERE study = ? AND changed >= ? ORDER BY changed"
+TAKE_OVER = f"""
+    UPDATE trials SET owner = ?3, state = 'RUNNING', attempt = attempt + 1, lost = lost + ?4, lease_until = ?5,
+        changed = {_NEXT}
+    {_ONE} AND state IN ('RUNNING', 'STALE') AND owner IS ?6 AND attempt = ?7
+"""
+RENEW = f"""
+    UPDATE trials SET state = 'RUNNING', lease_until = ?3, changed = {_NEXT}
+    {_ONE} AND state IN ('RUNNING', 'STALE') AND owner IS ?4 AND attempt = ?5
+"""
+EXPIRE = f"""
+    UPDATE trials SET state = 'STALE', changed = {_NEXT} {_ONE} AND state = 'RUNNING' AND lease_until <= ?3
+"""
+FINISH = f"""
+    UPDATE trials SET state = ?3, value = ?4, values_json = ?5, error = ?6, finished_at = ?7, changed = {_NEXT}
+    {_ONE} AND state IN ('RUNNING', 'STALE')
+"""
+FIND_REQUEST = f"""
+    SELECT {_TRIAL} FROM trials
+    WHERE study = ?1 AND number = (SELECT number FROM requests WHERE study = ?1 AND request_id = ?2)
+"""
+BIND_REQUEST = "INSERT INTO requests (study, request_id, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+IS_KNOWN = """
+    SELECT EXISTS (SELECT 1 FROM queue WHERE study = :study AND config_key = :key)
+        OR EXISTS (SELECT 1 FROM trials WHERE study = :study AND config_key = :key)
+"""
+QUEUE = "SELECT params FROM queue WHERE study = ? ORDER BY id LIMIT ?"
