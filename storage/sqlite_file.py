@@ -16,6 +16,7 @@ from sqlite_utils import Database
 
 from hybridbo.errors import InvalidSettings, StoreError
 from hybridbo.storage import faults, migrations
+from hybridbo.storage.turns import Turns
 
 _log = logging.getLogger("hybridbo.storage")
 
@@ -43,6 +44,8 @@ class SqliteFile:
         self._timeout_s = timeout_s
         self._synchronous = synchronous
         self._lock = RLock()
+        # half of the time for a turn, and half for those who do not take turns: other programs
+        self._turns = Turns(self.path, location, timeout_s / 2)
         self._translated = faults.Translated(location)
         self._identity: tuple[int, int] | None = None
         self._db: Database | None = None
@@ -69,22 +72,28 @@ class SqliteFile:
             if self._is_writing:
                 yield self._database()
                 return
-            db = self._database()
-            self._is_writing = True
+            self._database()  # a file that is gone gets no side file
             try:
+                self._turns.take()
+                db = self._database()  # it may be gone by now
+                self._is_writing = True
                 with migrations.immediate(db.conn):
                     yield db
             finally:
                 self._is_writing = False
+                self._turns.leave()
 
     def close(self) -> None:
         """Close the file; SQLite then merges its side files into it unless another process has it open."""
         with self._lock:
             self._is_closed = True
+            if self._db is not None:
+                self._turns.close()
             self.disconnect()
 
     def disconnect(self) -> None:
-        """Drop the connection; the next use makes a new one."""
+        """Drop the connection and the place in the queue; the next use makes new ones."""
+        self._turns.drop()
         if self._db is not None:
             self._db.conn.close()
         self._db = None
@@ -104,7 +113,7 @@ class SqliteFile:
     def _connect(self) -> Database:
         conn = sqlite3.connect(
             self.path,
-            timeout=self._timeout_s,
+            timeout=self._timeout_s / 2,
             isolation_level=None,  # transactions begin where we say so
             check_same_thread=False,  # the lock sees to that
             cached_statements=_MOST_STATEMENTS,
@@ -188,7 +197,8 @@ def _after_in_parent() -> None:
 
 def _after_in_child() -> None:
     while _HELD:
-        _HELD.pop()._lock = RLock()  # noqa: SLF001 - as above
+        file = _HELD.pop()
+        file._lock, file._is_writing = RLock(), False  # noqa: SLF001 - as above
 
 
 if hasattr(os, "register_at_fork"):

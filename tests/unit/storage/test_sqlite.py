@@ -30,7 +30,7 @@ def pragma(conn, name):
 def test_pragmas(store):
     conn = connection(store)
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "application_id", "user_version")
-    assert [pragma(conn, name) for name in names] == ["wal", 2, 1, 30_000, 0x6879424F, 2]
+    assert [pragma(conn, name) for name in names] == ["wal", 2, 1, 15_000, 0x6879424F, 2]
 
 
 def test_synchronous_normal(path):
