@@ -122,6 +122,13 @@ class Space(Mapping[str, Parameter]):
         """Canonical text of the configuration on the grid: equal for what counts as the same configuration."""
         return json.dumps(self.round(params), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
+    def any_key(self, params: Mapping[str, Any]) -> str:
+        """:meth:`key`, or some text where a store made elsewhere holds what this space cannot read."""
+        try:
+            return self.key(params)
+        except (TypeError, ValueError, ArithmeticError):
+            return repr(params)
+
     @property
     def size(self) -> float:
         """How many different configurations there are; ``inf`` beyond 20,000 or with a continuous parameter."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -133,6 +134,12 @@ class Trial:
             raise InvalidState(f"this copy of trial {self.number} is not what ask() returned in this process.", hint)
         return self.heart()
 
+    def copied(self) -> Trial:
+        """The same with dicts of its own, which may be changed."""
+        new: Trial = object.__new__(Trial)  # a hundred thousand of them are copied at once
+        new.__dict__.update(self.__dict__, params=dict(self.params), values=dict(self.values))
+        return new
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "heart": None}  # it holds a store, which cannot travel
 
@@ -140,6 +147,19 @@ class Trial:
     def duration_s(self) -> float | None:
         """Seconds between start and end; None while there is no end."""
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What would otherwise be counted over all trials of a history, one by one.
+
+    Attributes:
+        keys: ``Space.key`` of each; a set that may grow, so look up in it and do not walk through it.
+        n_sobol: How many are Sobol points.
+    """
+
+    keys: AbstractSet[str] = field(hash=False)
+    n_sobol: int
 
 
 @dataclass(frozen=True)
@@ -151,12 +171,14 @@ class History:
         pending: RUNNING and STALE trials.
         failed: FAILED trials, and PRUNED ones without a value.
         queued: Configurations that the user has enqueued and nobody has taken yet, oldest first.
+        digest: Counts over all trials, from whoever has kept them; None leaves the counting to the engine.
     """
 
     completed: tuple[Trial, ...] = ()
     pending: tuple[Trial, ...] = ()
     failed: tuple[Trial, ...] = ()
     queued: tuple[Params, ...] = field(default=(), hash=False)
+    digest: Digest | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, trials: Iterable[Trial], queued: Iterable[Params] = ()) -> History:
@@ -167,7 +189,22 @@ class History:
                 groups["pending"].append(trial)
             else:
                 groups["completed" if trial.values else "failed"].append(trial)
-        return cls(**{name: tuple(group) for name, group in groups.items()}, queued=tuple(queued))
+        completed, pending, failed = (tuple(groups[name]) for name in ("completed", "pending", "failed"))
+        return cls(completed, pending, failed, tuple(queued))
+
+    def digested(self, key: Callable[[Params], str]) -> Digest:
+        """The digest; counted if nobody has kept it. ``key`` is ``Space.any_key``."""
+        if self.digest is not None:
+            return self.digest
+        trials = (*self.completed, *self.pending, *self.failed)
+        return Digest({key(trial.params) for trial in trials}, sum(trial.origin.source == "sobol" for trial in trials))
+
+    def with_pending(self, proposal: Proposal) -> History:
+        """The same with a proposal as one more pending trial."""
+        start = datetime.min.replace(tzinfo=UTC)
+        trial = Trial(len(self), proposal.params, TrialState.RUNNING, proposal.origin, start)
+        queued = self.queued[1:] if proposal.origin.source == "user" else self.queued
+        return History(self.completed, (*self.pending, trial), self.failed, queued)
 
     @property
     def trials(self) -> tuple[Trial, ...]:

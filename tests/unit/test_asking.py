@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hybridbo import Float, Int, Optimizer, errors, owner
-from hybridbo.asking import Asker
+from hybridbo.asking import Asker, Holder
 from hybridbo.engine import Engine
 from hybridbo.objective import Objective
 from hybridbo.settings import Settings
@@ -42,7 +42,7 @@ def asker(store):
 
 
 def test_a_proposal_that_another_process_made_first_is_made_afresh(store):
-    trial = asker(Overtaken(store, 3)).next("me")
+    trial = asker(Overtaken(store, 3)).next(Holder("me"))
     trials = store.get_trials("s")
     assert [t.owner for t in trials] == ["elsewhere"] * 3 + ["me"]
     assert len({SPACE.key(t.params) for t in trials}) == 4
@@ -51,23 +51,23 @@ def test_a_proposal_that_another_process_made_first_is_made_afresh(store):
 
 def test_being_overtaken_for_ever_is_an_error_to_retry(store):
     with pytest.raises(errors.StoreBusy) as caught:
-        asker(Overtaken(store, 10_000)).next("me")
+        asker(Overtaken(store, 10_000)).next(Holder("me"))
     assert caught.value.advice == "retry"
 
 
 def test_a_trial_given_back_is_offered_before_a_new_one(store):
-    first, second = asker(store).next("me"), asker(store).next("me")
+    first, second = asker(store).next(Holder("me")), asker(store).next(Holder("me"))
     store.take_over("s", first.number, owner=owner.RELEASED, previous="me", attempt=0)
-    again = asker(store).next("you")
+    again = asker(store).next(Holder("you"))
     assert (again.number, again.params, again.owner) == (first.number, first.params, "you")
-    assert asker(store).next("you").number == second.number + 1
+    assert asker(store).next(Holder("you")).number == second.number + 1
 
 
 def test_a_trial_given_back_over_and_over_never_fails(store):
-    number = asker(store).next("me").number
+    number = asker(store).next(Holder("me")).number
     for i in range(8):
         store.take_over("s", number, owner=owner.RELEASED, previous="me", attempt=2 * i)
-        assert asker(store).next("me").number == number
+        assert asker(store).next(Holder("me")).number == number
     assert store.get_trials("s")[0].state is TrialState.RUNNING
 
 
@@ -89,7 +89,7 @@ def test_two_optimizers_on_one_file_never_propose_the_same(tmp_path):
 
 
 def test_the_seed_and_the_number_make_the_trial(store):
-    trials = [asker(store).next("me") for _ in range(3)]
+    trials = [asker(store).next(Holder("me")) for _ in range(3)]
     engine = Engine(SPACE, Objective.of(), Settings(), seed=0)
     steps = engine.suggest(_history(trials[:2]), 1, np.random.default_rng(np.random.SeedSequence([0, 2])))
     with pytest.raises(StopIteration) as end:
