@@ -34,6 +34,7 @@ class Ledger:
         self._failed: list[Trial] = []
         self._open: dict[int, Trial] = {}
         self._keys: set[str] = set()
+        self._n_keyed = 0  # they take a while, and whoever only looks at a study needs none
         self._n_sobol = 0
 
     def refresh(self, store: TrialStore) -> None:
@@ -70,11 +71,14 @@ class Ledger:
             self.refresh(store)
             return sorted(self._open.values(), key=_number)
 
-    def history(self, store: TrialStore, queued: Iterable[Params] = ()) -> History:
-        """The trials as the engine is given them."""
+    def history(self, store: TrialStore | None, queued: Iterable[Params] = ()) -> History:
+        """The trials as the engine is given them; without a store as they were when it was last refreshed."""
         with self._lock:
-            self.refresh(store)
+            if store is not None:
+                self.refresh(store)
             pending = sorted(self._open.values(), key=_number)
+            self._keys.update(self._key(trial.params) for trial in self._trials[self._n_keyed :])
+            self._n_keyed = len(self._trials)
             return History(
                 tuple(self._completed),
                 tuple(pending),
@@ -104,7 +108,6 @@ class Ledger:
             self._trials[trial.number] = trial
         else:
             self._trials.append(trial)
-            self._keys.add(self._key(trial.params))
             self._n_sobol += trial.origin.source == "sobol"
         self._add(trial)
 

@@ -24,6 +24,7 @@ from hybridbo.values import shown
 __all__ = ["INACTIVE", "Categorical", "Float", "Int", "Space", "SpaceLike"]
 
 INACTIVE = 0.5
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _MOST_COUNTED = 20_000  # a space with more configurations than this counts as infinite
 
 
@@ -120,7 +121,7 @@ class Space(Mapping[str, Parameter]):
 
     def key(self, params: Mapping[str, Any]) -> str:
         """Canonical text of the configuration on the grid: equal for what counts as the same configuration."""
-        return json.dumps(self.round(params), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return _CANONICAL.encode(self.round(params))
 
     def any_key(self, params: Mapping[str, Any]) -> str:
         """:meth:`key`, or some text where a store made elsewhere holds what this space cannot read."""

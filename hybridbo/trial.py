@@ -136,9 +136,22 @@ class Trial:
 
     def copied(self) -> Trial:
         """The same with dicts of its own, which may be changed."""
-        new: Trial = object.__new__(Trial)  # a hundred thousand of them are copied at once
-        new.__dict__.update(self.__dict__, params=dict(self.params), values=dict(self.values))
-        return new
+        return Trial(
+            self.number,
+            dict(self.params),
+            self.state,
+            self.origin,
+            self.started_at,
+            self.value,
+            dict(self.values),
+            self.error,
+            self.finished_at,
+            self.owner,
+            self.attempt,
+            self.lost,
+            self.lease_until,
+            self.heart,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "heart": None}  # it holds a store, which cannot travel

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -55,6 +55,7 @@ _RESULT_COLUMNS = (
     *("model", "reply", "prompt_tokens", "completion_tokens", "cost", "latency_s", "note", "recorded"),
     *("error", "error_message", "advice"),
 )
+_STATES = {state.value: state for state in TrialState}
 _REQUEST_FIELDS = tuple(f.name for f in fields(ChatRequest))
 
 
@@ -129,6 +130,28 @@ def decode_trial(row: Fields) -> Trial:
         lost=lost,
         lease_until=None if lease_until is None else datetime.fromisoformat(lease_until),
     )
+
+
+def decode_trials(found: Sequence[Fields]) -> list[Trial]:
+    """What :func:`decode_trial` makes of each row, in half of the time: a study has a hundred thousand of them."""
+    configurations, tellings = _decode_each([row[4] for row in found]), _decode_each([row[3] for row in found])
+    at, origins, trials = datetime.fromisoformat, dict[Fields, Origin](), []
+    for row, params, values in zip(found, configurations, tellings, strict=True):
+        number, state, value, _, _, source, reason, mean, sd, error, owner, start, end, attempt, lost, lease = row
+        if (origin := origins.get((source, reason, mean, sd))) is None:
+            origin = origins[source, reason, mean, sd] = Origin(source, reason, mean, sd)
+        value = None if value is None else _entry(value, values)
+        told = (value, values, error, None if end is None else at(end))
+        held = (owner, attempt, lost, None if lease is None else at(lease))
+        trials.append(Trial(number, params, _STATES[state], origin, at(start), *told, *held))
+    return trials
+
+
+def _decode_each(texts: Sequence[str]) -> list[Any]:
+    found: list[Any] = json.loads(f"[{','.join(texts)}]")
+    if len(found) != len(texts):
+        raise ValueError("not one JSON object in each row")
+    return found
 
 
 def trial_number(number: Any) -> int | None:

@@ -138,14 +138,14 @@ class SqliteStore:
 
     def get_trials(self, study: str) -> list[Trial]:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._decoded(rows.decode_trial, "trials", self._all(statements.GET_ALL, study))
+        return self._decoded_trials(self._all(statements.GET_ALL, study))
 
     def get_changes(self, study: str, since: int) -> Changes:
         """See :class:`~hybridbo.ports.TrialStore`."""
         found = self._all(statements.GET_CHANGED, study, since) if since > 0 else []
         if found:  # the last change known is there still, or has been followed by another
             news = [row[1:] for row in found if row[0] > since]
-            return Changes(found[-1][0], self._decoded(rows.decode_trial, "trials", news))
+            return Changes(found[-1][0], self._decoded_trials(news))
         found = self._all(statements.GET_COUNTED, study)
         counter = max((row[0] for row in found), default=0)
         return Changes(
@@ -226,9 +226,10 @@ class SqliteStore:
         """The trial as an UPDATE has left it; None if its condition does not hold."""
         n = rows.trial_number(number)
         with self._file.writing() as db:
-            changed = db.conn.execute(sql, (texts.clean(study), n, *values)).rowcount
-            row = self._get(db, study, number)
-        return self._decoded(rows.decode_trial, "trials", [row])[0] if changed else None
+            changed = db.conn.execute(sql, (texts.clean(study), n, *values)).fetchall()
+            if not changed:
+                self._get(db, study, number)  # is there, or is not
+        return self._decoded(rows.decode_trial, "trials", changed)[0] if changed else None
 
     def _all(self, sql: str, study: str, *rest: Any) -> list[rows.Fields]:
         with self._file.reading() as db:
@@ -250,6 +251,12 @@ class SqliteStore:
     def _not_found(self, db: Database, study: str) -> HybridboError:
         known = [name for (name,) in db.conn.execute("SELECT name FROM studies ORDER BY id LIMIT 6")]
         return faults.study_not_found(study, self.location, known)
+
+    def _decoded_trials(self, found: list[rows.Fields]) -> list[Trial]:
+        try:
+            return rows.decode_trials(found)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise faults.unreadable_row(self.location, "trials", error) from error
 
     def _decoded(self, decode: Callable[[R], T], table: str, found: Iterable[R]) -> list[T]:
         try:

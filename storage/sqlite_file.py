@@ -101,6 +101,8 @@ class SqliteFile:
     def _database(self) -> Database:
         if self._is_closed:
             raise faults.closed(self.location)
+        if self._is_writing and self._db is not None and self._db.conn.in_transaction:
+            return self._db  # looked at when the transaction began
         if self._identity != _identity(self.path):
             raise faults.vanished(self.location)
         db = self._connect() if self._db is None else self._db

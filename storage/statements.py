@@ -26,18 +26,19 @@ GET_CHANGED = f"SELECT changed, {_TRIAL} FROM trials WHERE study = ? AND changed
 TAKE_OVER = f"""
     UPDATE trials SET owner = ?3, state = 'RUNNING', attempt = attempt + 1, lost = lost + ?4, lease_until = ?5,
         changed = {_NEXT}
-    {_ONE} AND state IN ('RUNNING', 'STALE') AND owner IS ?6 AND attempt = ?7
+    {_ONE} AND state IN ('RUNNING', 'STALE') AND owner IS ?6 AND attempt = ?7 RETURNING {_TRIAL}
 """
 RENEW = f"""
     UPDATE trials SET state = 'RUNNING', lease_until = ?3, changed = {_NEXT}
-    {_ONE} AND state IN ('RUNNING', 'STALE') AND owner IS ?4 AND attempt = ?5
+    {_ONE} AND state IN ('RUNNING', 'STALE') AND owner IS ?4 AND attempt = ?5 RETURNING {_TRIAL}
 """
 EXPIRE = f"""
     UPDATE trials SET state = 'STALE', changed = {_NEXT} {_ONE} AND state = 'RUNNING' AND lease_until <= ?3
+    RETURNING {_TRIAL}
 """
 FINISH = f"""
     UPDATE trials SET state = ?3, value = ?4, values_json = ?5, error = ?6, finished_at = ?7, changed = {_NEXT}
-    {_ONE} AND state IN ('RUNNING', 'STALE')
+    {_ONE} AND state IN ('RUNNING', 'STALE') RETURNING {_TRIAL}
 """
 FIND_REQUEST = f"""
     SELECT {_TRIAL} FROM trials
