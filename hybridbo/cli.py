@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from hybridbo import __version__
+from hybridbo.cli_trial import heartbeat
 from hybridbo.errors import HybridboError, InvalidState, InvalidValue
 from hybridbo.exits import Group
 
@@ -32,6 +33,8 @@ def main(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
+
+main.add_command(heartbeat)
 
 # What the commands share ------------------------------------------------------------------------------------------
 
@@ -129,11 +132,13 @@ def init(
 @main.command()
 @_STORE
 @_STUDY
-def ask(store: str, study: str) -> None:
+@click.option("--request-id", metavar="ID", help="Asking again under it gives the same trial.")
+@click.option("--lease", type=float, metavar="SECONDS", help="Without a heartbeat for so long, another is given it.")
+def ask(store: str, study: str, request_id: str | None, lease: float | None) -> None:
     """Print the next trial as one line of JSON: {"number": 3, "params": {...}}."""
     answers = sys.stdout  # a backend that prints must not get between a script and its line
     with contextlib.redirect_stdout(sys.stderr), _opened(store, study) as opt:
-        trial = opt.ask(detached=True)
+        trial = opt.ask(detached=True, request_id=request_id, lease_s=lease)
         data = {"number": trial.number, "params": trial.params}
         try:
             if answers is None:

@@ -108,10 +108,10 @@ class Ledger:
             self._trials[trial.number] = trial
         else:
             self._trials.append(trial)
-            self._n_sobol += trial.origin.source == "sobol"
         self._add(trial)
 
     def _add(self, trial: Trial) -> None:
+        self._n_sobol += trial.origin.source == "sobol"
         if not trial.state.is_finished:
             self._open[trial.number] = trial
             return
@@ -122,6 +122,7 @@ class Ledger:
             group.insert(bisect_left(group, trial.number, key=_number), trial)
 
     def _remove(self, trial: Trial) -> None:
+        self._n_sobol -= trial.origin.source == "sobol"
         if self._open.pop(trial.number, None) is None:
             group = self._completed if trial.values else self._failed
             del group[bisect_left(group, trial.number, key=_number)]
