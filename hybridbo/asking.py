@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -175,12 +176,13 @@ class Asker:
             with self.store.transaction():
                 history = self._history()
                 if self.engine.is_quick(history):
-                    trial = self._store(self._propose(history), holder, len(history))
+                    trial = self._store(self._propose(history, _NO_CHANCE), holder, len(history))
                     if trial is not None:
                         return trial
         for _ in range(_MOST_RACES):
             history = self._history()
-            proposal = self._propose(history)
+            chance = np.random.default_rng(np.random.SeedSequence([self.seed, len(history)]))
+            proposal = self._propose(history, chance)
             with self.store.transaction():
                 trial = self._store(proposal, holder, len(history))
             if trial is not None:
@@ -204,10 +206,10 @@ class Asker:
     def _history(self) -> History:
         return self.ledger.history(self.store, self.store.get_queue(self.study, limit=1))
 
-    def _propose(self, history: History) -> Proposal:
+    def _propose(self, history: History, chance: np.random.Generator) -> Proposal:
         """Run the engine's generator to its end, answering what it asks."""
         number = len(history)
-        steps = self.engine.suggest(history, 1, np.random.default_rng(np.random.SeedSequence([self.seed, number])))
+        steps = self.engine.suggest(history, 1, chance)
         try:
             request = next(steps)
             while True:
@@ -225,6 +227,14 @@ class Asker:
         self.store.record_event(self.study, Event(kind, message, number))
 
 
+class _NoChance:
+    """Stands for the random generator where none is used, which takes longer to make than the rest of a proposal."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a quick proposal asked for rng.{name}")
+
+
+_NO_CHANCE = cast("np.random.Generator", _NoChance())
 _GONE = "The process that evaluated it is gone."
 _GIVEN_BACK = "It was given back."
 _RUN_OUT = "Its lease had run out."
