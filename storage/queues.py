@@ -1,8 +1,8 @@
 """Queues of processes, kept by the kernel as locks on a file, so that the kernel takes out those who die.
 
 :class:`TicketQueue` serves in the order of arrival. A plain flock (:class:`FlockQueue`) knows no order. Nobody sleeps
-in them: a lock of the kernel has no time-out, and on a busy machine it takes longer to wake a process than to make many
-transactions. Whoever waits looks again after a pause, which is short for the one who is next and longer for those behind.
+in them: a lock of the kernel has no time-out, and on a busy machine it takes longer to wake a process than to make
+many transactions. Whoever waits looks again after a pause, which is short for the one who is next.
 """
 
 from __future__ import annotations
