@@ -11,7 +11,6 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hybridbo import owner
@@ -24,11 +23,10 @@ _WATCHED_S = 600.0  # the lease of a trial whose heartbeats are sent by a thread
 _BEATS = 5  # heartbeats in a lease: some of them may fail
 
 
-@dataclass(frozen=True)
 class Heart:
     """Sends the heartbeats of a trial for the worker that was given it.
 
-    Attributes:
+    Args:
         store: Where the trial is.
         study: Its study.
         number: Its number.
@@ -37,23 +35,25 @@ class Heart:
         lease_s: For how many seconds a heartbeat is good; None for as long as it takes.
     """
 
-    store: TrialStore
-    study: str
-    number: int
-    owner: str | None
-    attempt: int
-    lease_s: float | None
+    def __init__(
+        self, store: TrialStore, study: str, number: int, owner: str | None, attempt: int, lease_s: float | None
+    ) -> None:
+        self._store, self._study, self._number = store, study, number
+        self._owner, self._attempt, self._lease_s = owner, attempt, lease_s
+
+    def __deepcopy__(self, _: object) -> Heart:
+        return self  # so that dataclasses.asdict(trial) does not try to copy the store
 
     def __call__(self) -> bool:
         """Extend the lease; False if the trial is not this worker's any longer."""
-        with self.store.transaction():
-            was = self.store.get_trial(self.study, self.number).state
-            renewed = self.store.renew_lease(
-                self.study, self.number, owner=self.owner, attempt=self.attempt, lease_s=self.lease_s
+        with self._store.transaction():
+            was = self._store.get_trial(self._study, self._number).state
+            renewed = self._store.renew_lease(
+                self._study, self._number, owner=self._owner, attempt=self._attempt, lease_s=self._lease_s
             )
             if renewed is not None and was is TrialState.STALE:
                 message = "Its lease had run out, and its worker is there again."
-                self.store.record_event(self.study, Event("trial_revived", message, self.number))
+                self._store.record_event(self._study, Event("trial_revived", message, self._number))
         return renewed is not None
 
 

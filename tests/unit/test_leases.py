@@ -1,3 +1,6 @@
+import copy
+import dataclasses
+import pickle
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +19,15 @@ def kinds(opt):
 
 def left_s(trial):
     return (trial.lease_until - datetime.now(UTC)).total_seconds()
+
+
+def test_a_trial_that_was_asked_for_is_still_a_plain_value():
+    trial = make().ask()
+    assert dataclasses.asdict(trial)["params"] == trial.params
+    for made in (copy.deepcopy(trial), pickle.loads(pickle.dumps(trial))):
+        assert made == trial
+        with pytest.raises(errors.InvalidState, match="heartbeat"):
+            made.heartbeat()
 
 
 def expired(opt):
@@ -123,9 +135,7 @@ def beaten(trial, times, lease_s=0.05):
             raise errors.StoreBusy("locked")
         return True
 
-    from dataclasses import replace
-
-    leased = replace(trial, heart=heart, lease_until=datetime.now(UTC) + timedelta(seconds=lease_s))
+    leased = dataclasses.replace(trial, heart=heart, lease_until=datetime.now(UTC) + timedelta(seconds=lease_s))
     with leases.renewing(leased):
         assert enough.wait(20)
     return beats
