@@ -174,9 +174,9 @@ class Asker:
         if self.engine.is_quick(self.ledger.history(None)):
             # processes that propose the same Sobol point would race for it: they do so one after the other
             with self.store.transaction():
-                history = self._history()
+                history = self._history(in_haste=True)
                 if self.engine.is_quick(history):
-                    trial = self._store(self._propose(history, _NO_CHANCE), holder, len(history))
+                    trial = self._store(self._propose(history, _NO_CHANCE), holder, history)
                     if trial is not None:
                         return trial
         for _ in range(_MOST_RACES):
@@ -184,16 +184,16 @@ class Asker:
             chance = np.random.default_rng(np.random.SeedSequence([self.seed, len(history)]))
             proposal = self._propose(history, chance)
             with self.store.transaction():
-                trial = self._store(proposal, holder, len(history))
+                trial = self._store(proposal, holder, history)
             if trial is not None:
                 return trial
         raise StoreBusy(f"{_MOST_RACES} proposals in a row were overtaken by other processes.", "Ask again.")
 
-    def _store(self, proposal: Proposal, holder: Holder, seen: int) -> Trial | None:
+    def _store(self, proposal: Proposal, holder: Holder, history: History) -> Trial | None:
         """The new trial, with what is to be noted of it; None if somebody was faster; within a transaction."""
         if holder.request_id is not None and (other := self.store.find_request(self.study, holder.request_id)):
             return other  # the same request, from elsewhere
-        key = self.engine.space.key(proposal.params)
+        key, seen = self.engine.space.key(proposal.params), history.digested(self.engine.space.any_key).n_keyed
         trial = self.store.create_trial(
             self.study, proposal, key=key, owner=holder.owner, seen=seen, lease_s=holder.lease_s
         )
@@ -203,8 +203,8 @@ class Asker:
             self._note("fallback", note, trial.number)
         return self._bound(trial, holder)
 
-    def _history(self) -> History:
-        return self.ledger.history(self.store, self.store.get_queue(self.study, limit=1))
+    def _history(self, *, in_haste: bool = False) -> History:
+        return self.ledger.history(self.store, self.store.get_queue(self.study, limit=1), in_haste=in_haste)
 
     def _propose(self, history: History, chance: np.random.Generator) -> Proposal:
         """Run the engine's generator to its end, answering what it asks."""

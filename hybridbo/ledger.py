@@ -71,20 +71,24 @@ class Ledger:
             self.refresh(store)
             return sorted(self._open.values(), key=_number)
 
-    def history(self, store: TrialStore | None, queued: Iterable[Params] = ()) -> History:
-        """The trials as the engine is given them; without a store as they were when it was last refreshed."""
+    def history(self, store: TrialStore | None, queued: Iterable[Params] = (), *, in_haste: bool = False) -> History:
+        """The trials as the engine is given them; without a store as they were when it was last refreshed.
+
+        ``in_haste``: others wait for us, so that no more keys are made, which take long; ``Digest.n_keyed`` says so.
+        """
         with self._lock:
             if store is not None:
                 self.refresh(store)
             pending = sorted(self._open.values(), key=_number)
-            self._keys.update(self._key(trial.params) for trial in self._trials[self._n_keyed :])
-            self._n_keyed = len(self._trials)
+            if not in_haste:
+                self._keys.update(self._key(trial.params) for trial in self._trials[self._n_keyed :])
+                self._n_keyed = len(self._trials)
             return History(
                 tuple(self._completed),
                 tuple(pending),
                 tuple(self._failed),
                 tuple(queued),
-                Digest(self._keys, self._n_sobol),
+                Digest(self._keys, self._n_sobol, self._n_keyed),
             )
 
     def _fits(self, changes: Changes) -> bool:

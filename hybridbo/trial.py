@@ -169,10 +169,12 @@ class Digest:
     Attributes:
         keys: ``Space.key`` of each; a set that may grow, so look up in it and do not walk through it.
         n_sobol: How many are Sobol points.
+        n_keyed: The keys are those of the first so many trials; the store has yet to compare the others.
     """
 
     keys: AbstractSet[str] = field(hash=False)
     n_sobol: int
+    n_keyed: int
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,8 @@ class History:
         if self.digest is not None:
             return self.digest
         trials = (*self.completed, *self.pending, *self.failed)
-        return Digest({key(trial.params) for trial in trials}, sum(trial.origin.source == "sobol" for trial in trials))
+        keys = {key(trial.params) for trial in trials}
+        return Digest(keys, sum(trial.origin.source == "sobol" for trial in trials), len(trials))
 
     def with_pending(self, proposal: Proposal) -> History:
         """The same with a proposal as one more pending trial."""

@@ -272,3 +272,15 @@ def test_quick_proposals_are_made_where_nobody_can_overtake(store):
 
     trial = asker(Watching()).next(Holder("me"))
     assert inside == [trial.number]
+
+
+def test_a_point_that_another_process_made_since_the_keys_were_is_left_out(store):
+    first = asker(store)
+    assert first.next(Holder("me")).number == 0
+    expected = asker(store).next(Holder("you"))  # the Sobol point that `first` does not have a key of
+    stored = store._studies["s"].trials[1]
+    store._studies["s"].trials[1] = (*stored[:5], "gp", *stored[6:])  # nor does it count as one
+    assert expected.origin.source == "sobol"
+    trial = first.next(Holder("me"))
+    assert trial.number == 2
+    assert trial.params != expected.params

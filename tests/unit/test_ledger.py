@@ -147,3 +147,15 @@ def test_a_store_that_has_been_set_back_is_read_anew(store):
     other.create_study(StudyRecord("s", "{}", "{}"))
     create(other, 8)
     check(ledger, other)
+
+
+def test_in_haste_no_keys_are_made_and_the_digest_says_which_are_there(store):
+    ledger, made = Ledger("s", lambda params: made.append(params["x"]) or str(params["x"])), []
+    for x in range(3):
+        create(store, x)
+    ledger.history(store)
+    create(store, 3)
+    history = ledger.history(store, in_haste=True)
+    assert (made, len(history), history.digest.n_keyed) == ([0, 1, 2], 4, 3)
+    assert (history.digest.keys, history.digest.n_sobol) == ({"0", "1", "2"}, 4)
+    check(ledger, store)
