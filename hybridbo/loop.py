@@ -205,13 +205,16 @@ def _tell(study: Study, trial: Trial, value: Any) -> Trial:
         except StoreBusy as error:
             _logger.warning("trial %d cannot be stored yet: %s", trial.number, error.message)
             if attempt == _TELLS - 1:
-                raise _lost(trial, value, error) from error
+                raise _lost(trial, value, error) from error.__cause__
         except StoreError as error:
-            raise _lost(trial, value, error) from error
+            raise _lost(trial, value, error) from error.__cause__
     raise AssertionError  # the loop has returned or raised
 
 
 def _lost(trial: Trial, value: Any, error: StoreError) -> StoreError:
+    """What to raise when a value could not be stored: the store has kept it elsewhere, or the message holds it."""
+    if error.kept is not None:
+        return error
     message = f"trial {trial.number} gave {value!r}, which could not be stored: {error.message}"
     return type(error)(message, f"{error.hint} Then call opt.tell({trial.number}, {value!r}).")
 

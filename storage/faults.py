@@ -125,12 +125,13 @@ def trial_not_found(study: str, number: object, count: int) -> TrialNotFound:
 
 def tell_conflict(study: str, trial: Trial, outcome: Outcome) -> TellConflict:
     """For a finished trial that is told something else."""
-    was, told = _ending(trial), _ending(outcome)
+    was, told = ending(trial), ending(outcome)
     message = f"trial {trial.number} of study {study!r} is {was} already and cannot become {told}."
     return TellConflict(message, "What was stored first stands; ask for a new trial to evaluate again.")
 
 
-def _ending(end: Outcome | Trial) -> str:
+def ending(end: Outcome | Trial) -> str:
+    """How a trial ended, in words: ``COMPLETE with 0.5``."""
     if end.error is not None:
         text = end.error if len(end.error) <= _LONGEST else end.error[:_LONGEST] + "..."
         return f"{end.state} ({text!r})"

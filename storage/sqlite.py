@@ -6,8 +6,8 @@ gaps, one of several rivals wins, and a process killed at any moment leaves the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlite_utils import Database
@@ -16,6 +16,7 @@ from hybridbo.errors import HybridboError
 from hybridbo.parameters import Params
 from hybridbo.ports import Changes, Event, LLMCall, StudyRecord
 from hybridbo.storage import faults, rows, statements, texts
+from hybridbo.storage.rescue import Rescue
 from hybridbo.storage.sqlite_file import SqliteFile
 from hybridbo.trial import Outcome, Proposal, Trial
 
@@ -37,6 +38,8 @@ class SqliteStore:
 
     def __init__(self, path: str, *, timeout_s: float = 30.0, synchronous: str = "FULL") -> None:
         self._file = SqliteFile(path, timeout_s=timeout_s, synchronous=synchronous)
+        self._rescue = Rescue(self._file, self._finish, self.record_event)
+        self._rescue.merge()
 
     @property
     def location(self) -> str:
@@ -55,7 +58,7 @@ class SqliteStore:
                 found = list(db.query(statements.STUDY, [record.name]))  # again: another process may have been faster
                 if not found:
                     _insert(db, "studies", row)
-        return self._decoded(rows.decode_study, "studies", found or [row])[0]
+        return self._study(found or [row])
 
     def get_study(self, study: str) -> StudyRecord:
         """See :class:`~hybridbo.ports.TrialStore`."""
@@ -63,7 +66,7 @@ class SqliteStore:
             found = list(db.query(statements.STUDY, [texts.clean(study)]))
             if not found:
                 raise self._not_found(db, study)
-        return self._decoded(rows.decode_study, "studies", found)[0]
+        return self._study(found)
 
     def list_studies(self) -> list[StudyRecord]:
         """See :class:`~hybridbo.ports.TrialStore`."""
@@ -73,9 +76,11 @@ class SqliteStore:
 
     # Trials ------------------------------------------------------------------------------------------------------
 
-    def transaction(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._file.writing()
+        with self._rescue.keeping(), self._file.writing():
+            yield
 
     def create_trial(
         self, study: str, proposal: Proposal, *, key: str, owner: str, seen: int, lease_s: float | None = None
@@ -90,7 +95,7 @@ class SqliteStore:
                 return None
             row = rows.new_trial(number, content, owner, lease_s)
             db.conn.execute(statements.CREATE, (study, key, *row))
-        return rows.decode_trial(row)
+        return self._running(study, rows.decode_trial(row))
 
     def take_over(
         self,
@@ -105,9 +110,9 @@ class SqliteStore:
     ) -> Trial | None:
         """See :class:`~hybridbo.ports.TrialStore`."""
         until, holder = rows.encode_lease(lease_s, texts.now()), rows.encode_owner(previous)
-        return self._change(
-            study, number, statements.TAKE_OVER, (texts.clean(owner), int(lost), until, holder, attempt)
-        )
+        fields = (texts.clean(owner), int(lost), until, holder, attempt)
+        taken = self._change(study, number, statements.TAKE_OVER, fields)
+        return taken and self._running(study, taken)
 
     def renew_lease(
         self, study: str, number: int, *, owner: str | None, attempt: int, lease_s: float | None
@@ -123,11 +128,9 @@ class SqliteStore:
     def finish_trial(self, study: str, number: int, outcome: Outcome) -> Trial:
         """See :class:`~hybridbo.ports.TrialStore`."""
         outcome = rows.settled(outcome)
-        with self._file.writing():
-            end = (*rows.encode_outcome(outcome), texts.encode_time(texts.now()))
-            trial = self._change(study, number, statements.FINISH, end) or self.get_trial(study, number)
-        if not rows.is_same_outcome(trial, outcome):
-            raise faults.tell_conflict(study, trial, outcome)
+        with self._rescue.keeping() as told:
+            told.append((study, number, outcome))
+            trial = self._finish(study, number, outcome, texts.encode_time(texts.now()))
         return trial
 
     def get_trial(self, study: str, number: int) -> Trial:
@@ -237,6 +240,24 @@ class SqliteStore:
             if not found:
                 self._count(db, study)
         return found
+
+    def _finish(self, study: str, number: int, outcome: Outcome, at: str) -> Trial:
+        """Store a settled outcome as told at ``at``."""
+        end = (*rows.encode_outcome(outcome), at)
+        with self._file.writing():
+            trial = self._change(study, number, statements.FINISH, end) or self.get_trial(study, number)
+        if not rows.is_same_outcome(trial, outcome):
+            raise faults.tell_conflict(study, trial, outcome)
+        return trial
+
+    def _running(self, study: str, trial: Trial) -> Trial:
+        self._rescue.remember_trial(study, trial)
+        return trial
+
+    def _study(self, found: Sequence[rows.Row]) -> StudyRecord:
+        record = self._decoded(rows.decode_study, "studies", found)[0]
+        self._rescue.remember_study(record.name, found[0]["created_at"])
+        return record
 
     def _record(self, table: str, study: str, row: dict[str, Any]) -> None:
         with self._file.writing() as db:

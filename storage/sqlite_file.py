@@ -83,6 +83,11 @@ class SqliteFile:
                 self._is_writing = False
                 self._turns.leave()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._is_closed
+
     def close(self) -> None:
         """Close the file; SQLite then merges its side files into it unless another process has it open."""
         with self._lock:
