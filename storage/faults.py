@@ -12,6 +12,8 @@ from hybridbo.trial import Outcome, Trial
 
 _LONGEST = 200  # of a text quoted in a message
 
+_MAKE_WRITABLE = "Make the file and its folder writable for this user, or work on a copy."
+
 # SQLite's primary result codes -> error class, what happened, remedy
 _FAULTS: dict[int, tuple[type[StoreError], str, str]] = {
     sqlite3.SQLITE_BUSY: (
@@ -25,11 +27,7 @@ _FAULTS: dict[int, tuple[type[StoreError], str, str]] = {
         "cannot grow: the disk is full",
         "Free some space and call again; nothing is half-written.",
     ),
-    sqlite3.SQLITE_READONLY: (
-        StoreError,
-        "is read-only",
-        "Make the file and its folder writable for this user, or work on a copy.",
-    ),
+    sqlite3.SQLITE_READONLY: (StoreError, "is read-only", _MAKE_WRITABLE),
     sqlite3.SQLITE_PERM: (StoreError, "may not be used", "Make the file readable and writable for this user."),
     sqlite3.SQLITE_CANTOPEN: (
         StoreError,
@@ -99,10 +97,29 @@ def undone(location: str) -> StoreError:
     return StoreError(f"{location}: an earlier fault has undone the transaction.", "Call again from its beginning.")
 
 
+def read_only(location: str) -> StoreError:
+    """For a change of a file that was opened to be read, since it or its folder cannot be written."""
+    return StoreError(f"{location} is read-only, it or its folder, and can only be looked at.", _MAKE_WRITABLE)
+
+
 def vanished(location: str) -> StoreError:
     """For a file moved, replaced or deleted while it was open."""
     hint = "Put it back, or open the new one with open_store(); nothing was written anywhere."
     return StoreError(f"{location} is gone: it was moved, replaced or deleted while in use.", hint)
+
+
+def wal_missing(location: str) -> str:
+    """For a file that was in use when it was parted from its side file."""
+    return (
+        f"{location} was not closed by hybridbo, and its side file {location}-wal is not beside it. If it was copied "
+        "while a search was running, what was told last is missing: copy both files, or use `hybridbo backup`."
+    )
+
+
+def torn(location: str, found: str) -> StoreCorrupt:
+    """For a file that was copied in the middle of a change."""
+    hint = "Copy it together with its -wal, or use `hybridbo backup`."
+    return StoreCorrupt(f"{location} was copied while it was in use, and is damaged ({found}).", hint)
 
 
 def unreadable_row(location: str, table: str, error: Exception) -> StoreCorrupt:

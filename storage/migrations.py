@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from hybridbo.errors import StoreCorrupt, StoreTooNew
 from hybridbo.storage import texts
@@ -192,7 +193,7 @@ def version_of(conn: sqlite3.Connection) -> int:
     return version
 
 
-def check_identity(conn: sqlite3.Connection, location: str, steps: Sequence[Migration] = MIGRATIONS) -> None:
+def check_identity(conn: sqlite3.Connection, location: str) -> None:
     """See that a file is ours, or empty, before anything in it is changed.
 
     Raises:
@@ -210,22 +211,45 @@ def check_identity(conn: sqlite3.Connection, location: str, steps: Sequence[Migr
         raise StoreCorrupt(
             f"{location} is a database of another program.", "Choose another path; hybridbo leaves this file as it is."
         )
-    known = steps[-1].number
+    known = MIGRATIONS[-1].number
     if version > known:
-        raise StoreTooNew(
-            f"{location} has schema {version}, and this hybridbo knows schemas up to {known}.",
-            "Update it with `pip install --upgrade hybridbo`.",
-        )
+        message = f"{location} has schema {version}, and this hybridbo knows schemas up to {known}."
+        hint = "Update it with `pip install --upgrade hybridbo`."
+        if Path(backup_name(location, known)).exists():
+            hint += f" What was stored before the change of schema is in {backup_name(location, known)}."
+        raise StoreTooNew(message, hint)
 
 
-def migrate(conn: sqlite3.Connection, steps: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring a file up to the last of ``steps``; safe when several processes do so at once."""
-    for step in steps:
+def backup_name(location: str, schema: int) -> str:
+    """Where a file of that schema is kept when it is changed to a later one."""
+    return f"{location}.schema{schema}-backup"
+
+
+def migrated_copy(conn: sqlite3.Connection) -> sqlite3.Connection:
+    """A connection to the present schema for a file that cannot be written: the same, or one to a copy in memory."""
+    if version_of(conn) == MIGRATIONS[-1].number:
+        return conn
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    conn.backup(copy)
+    conn.close()
+    migrate(copy)
+    return copy
+
+
+def migrate(conn: sqlite3.Connection, steps: Sequence[Migration] | None = None) -> bool:
+    """Bring a file up to the last of ``steps``, by default all; safe when several processes do so at once.
+
+    Returns:
+        Whether there was anything to do.
+    """
+    before = version_of(conn)
+    for step in MIGRATIONS if steps is None else steps:
         if version_of(conn) >= step.number:
             continue
         with immediate(conn):
             if version_of(conn) < step.number:  # nobody else was faster
                 _apply(conn, step)
+    return version_of(conn) > before
 
 
 def _apply(conn: sqlite3.Connection, step: Migration) -> None:

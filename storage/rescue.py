@@ -134,7 +134,9 @@ class Rescue:
         started = db.conn.execute(_STARTED, (result.study, result.number)).fetchone()
         if started is None or result.started_at not in (None, started[0]):
             told = f"trial {result.number}, {faults.ending(result.outcome)}, with the parameters {result.params}"
-            why = f"A result that was kept is none of a trial of this file: {told}. It is in {self._spill.rejected.name}."
+            why = (
+                f"A result that was kept is none of a trial of this file: {told}. It is in {self._spill.rejected.name}."
+            )
             self._record(result.study, Event("spill_rejected", why))
             return False
         was_running = started[1] not in _ENDED
@@ -145,7 +147,9 @@ class Rescue:
             self._record(result.study, Event("spill_conflict", message, result.number))
             return False
         if was_running:
-            message = f"Its result was kept beside the store and is merged now; what went wrong at {result.at}: {result.why}"
+            message = (
+                f"Its result was kept beside the store and is merged now; what went wrong at {result.at}: {result.why}"
+            )
             self._record(result.study, Event("spill_merged", message, result.number))
         return True
 

@@ -6,6 +6,7 @@ gaps, one of several rivals wins, and a process killed at any moment leaves the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ from hybridbo.storage import faults, rows, statements, texts
 from hybridbo.storage.rescue import Rescue
 from hybridbo.storage.sqlite_file import SqliteFile
 from hybridbo.trial import Outcome, Proposal, Trial
+
+_log = logging.getLogger("hybridbo.storage")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,6 +43,7 @@ class SqliteStore:
         self._file = SqliteFile(path, timeout_s=timeout_s, synchronous=synchronous)
         self._rescue = Rescue(self._file, self._finish, self.record_event)
         self._rescue.merge()
+        self._tell_of_missing_wal()
 
     @property
     def location(self) -> str:
@@ -130,8 +134,7 @@ class SqliteStore:
         outcome = rows.settled(outcome)
         with self._rescue.keeping() as told:
             told.append((study, number, outcome))
-            trial = self._finish(study, number, outcome, texts.encode_time(texts.now()))
-        return trial
+            return self._finish(study, number, outcome, texts.encode_time(texts.now()))
 
     def get_trial(self, study: str, number: int) -> Trial:
         """See :class:`~hybridbo.ports.TrialStore`."""
@@ -207,6 +210,20 @@ class SqliteStore:
     def close(self) -> None:
         """See :class:`~hybridbo.ports.TrialStore`."""
         self._file.close()
+
+    def _tell_of_missing_wal(self) -> None:
+        """Never silently go on with a copy that lacks what was told last."""
+        if not self._file.is_wal_missing:
+            return
+        message = faults.wal_missing(self.location)
+        _log.warning(message)
+        with self._file.reading() as db:
+            if (found := db.conn.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                raise faults.torn(self.location, found)
+            names = [name for (name,) in db.conn.execute("SELECT name FROM studies")]
+        if not self._file.is_read_only:
+            for name in names:
+                self.record_event(name, Event("wal_missing", message))
 
     # Helpers -----------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from threading import RLock
 from sqlite_utils import Database
 
 from hybridbo.errors import InvalidSettings, StoreError
-from hybridbo.storage import faults, migrations
+from hybridbo.storage import at_rest, faults, migrations
 from hybridbo.storage.turns import Turns
 
 _log = logging.getLogger("hybridbo.storage")
@@ -26,6 +26,8 @@ _MOST_STATEMENTS = 128  # prepared once and kept
 
 class SqliteFile:
     """An open store file: one connection, which the threads of a process take in turn.
+
+    A file that cannot be written is opened to be read; a change of it is then a StoreError.
 
     Args:
         location: Its path.
@@ -51,10 +53,14 @@ class SqliteFile:
         self._db: Database | None = None
         self._is_closed = False
         self._is_writing = False  # a transaction of the thread that has the lock is open
+        self._open: list[sqlite3.Connection] = []
         _check_place(location, self.path)
+        self.is_read_only = self.path.exists() and not at_rest.is_writable(self.path)
+        self.is_wal_missing = at_rest.is_wal_missing(self.path)
         with self._translated:
             self._connect()
         _FILES.add(self)
+        weakref.finalize(self, _rest, self._open)  # a script need not close what it opened
 
     @contextmanager
     def reading(self) -> Iterator[Database]:
@@ -73,6 +79,8 @@ class SqliteFile:
                 yield self._database()
                 return
             self._database()  # a file that is gone gets no side file
+            if self.is_read_only:
+                raise faults.read_only(self.location)
             try:
                 self._turns.take()
                 db = self._database()  # it may be gone by now
@@ -89,7 +97,7 @@ class SqliteFile:
         return self._is_closed
 
     def close(self) -> None:
-        """Close the file; SQLite then merges its side files into it unless another process has it open."""
+        """Close the file; its side files are merged into it then, unless another process has it open."""
         with self._lock:
             self._is_closed = True
             if self._db is not None:
@@ -99,9 +107,8 @@ class SqliteFile:
     def disconnect(self) -> None:
         """Drop the connection and the place in the queue; the next use makes new ones."""
         self._turns.drop()
-        if self._db is not None:
-            self._db.conn.close()
         self._db = None
+        _rest(self._open)
 
     def _database(self) -> Database:
         if self._is_closed:
@@ -118,28 +125,37 @@ class SqliteFile:
         return db
 
     def _connect(self) -> Database:
-        conn = sqlite3.connect(
+        conn = at_rest.connect_read_only(self.path, self._timeout_s) if self.is_read_only else self._connect_to_write()
+        try:
+            migrations.check_identity(conn, self.location)
+            conn = migrations.migrated_copy(conn) if self.is_read_only else self._prepared(conn)
+        except BaseException:
+            at_rest.rest(conn)
+            raise
+        self._identity = _identity(self.path)
+        self._db = Database(conn, recursive_triggers=False, execute_plugins=False)
+        self._open.append(conn)
+        return self._db
+
+    def _connect_to_write(self) -> sqlite3.Connection:
+        return sqlite3.connect(
             self.path,
             timeout=self._timeout_s / 2,
             isolation_level=None,  # transactions begin where we say so
             check_same_thread=False,  # the lock sees to that
             cached_statements=_MOST_STATEMENTS,
         )
-        try:
-            migrations.check_identity(conn, self.location)
-            self._use_wal(conn)
-            conn.execute(f"PRAGMA synchronous = {self._synchronous}")
-            migrations.migrate(conn)
-            conn.execute("PRAGMA foreign_keys = ON")  # after the migrations, which may have to rebuild a table
-        except BaseException:
-            conn.close()
-            raise
-        self._identity = _identity(self.path)
-        self._db = Database(conn, recursive_triggers=False, execute_plugins=False)
-        return self._db
+
+    def _prepared(self, conn: sqlite3.Connection) -> sqlite3.Connection:
+        self._use_wal(conn)
+        conn.execute(f"PRAGMA synchronous = {self._synchronous}")
+        if migrations.migrate(conn):
+            conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a copy without the -wal is known for what it is
+        conn.execute("PRAGMA foreign_keys = ON")  # after the migrations, which may have to rebuild a table
+        return conn
 
     def _use_wal(self, conn: sqlite3.Connection) -> None:
-        """Switch a file to WAL, where readers and a writer do not wait for each other; it stays so."""
+        """Switch a file to WAL, where readers and a writer do not wait for each other, until the last one closes it."""
         deadline = time.monotonic() + self._timeout_s
         mode = conn.execute("PRAGMA journal_mode").fetchone()[0]
         while mode != "wal":
@@ -167,10 +183,16 @@ def _check_place(location: str, path: Path) -> None:
         raise StoreError(f"{location} is a folder.", f'Give a file in it, such as "{path / "search.db"}".')
     if not path.parent.is_dir():
         raise StoreError(f"{location}: there is no folder {path.parent}.", "Create it first.")
-    place = path if path.exists() else path.parent
-    if not os.access(place, os.W_OK):
-        what = "file" if place is path else f"folder {place}"
-        raise StoreError(f"{location}: the {what} is read-only.", "Make it writable for this user, or work on a copy.")
+    if not path.exists() and not os.access(path.parent, os.W_OK):
+        hint = "Make it writable for this user, or choose another."
+        raise StoreError(f"{location}: the folder {path.parent} is read-only.", hint)
+    if path.exists() and not os.access(path, os.R_OK):
+        raise StoreError(f"{location} may not be read by this user.", "Make it readable, or work on a copy.")
+
+
+def _rest(connections: list[sqlite3.Connection]) -> None:
+    while connections:
+        at_rest.rest(connections.pop())
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 import shutil
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,26 +28,43 @@ def pragma(conn, name):
     return conn.execute(f"PRAGMA {name}").fetchone()[0]
 
 
-SECOND = migrations.Migration(
+BROKEN = migrations.Migration(
     LAST + 1, "more", ("ALTER TABLE trials ADD COLUMN more TEXT", "CREATE TABLE t (a) STRICT")
 )
 GOOD = migrations.Migration(LAST + 1, "more", ("ALTER TABLE trials ADD COLUMN more TEXT",))
 
 
+def content(path):
+    """All that a file says: bytes of its header count writes."""
+    with closing(sqlite3.connect(path)) as conn:
+        return pragma(conn, "user_version"), pragma(conn, "application_id"), list(conn.iterdump())
+
+
+def now_known(patch, *steps):
+    """The code has been updated, and knows a further migration."""
+    patch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, *steps))
+
+
 def test_failing_migration_leaves_the_file_as_it_was(store, path, monkeypatch):
     create(store)
     store.close()
-    before = path.read_bytes()
-    monkeypatch.setattr(migrations.migrate, "__defaults__", ((*migrations.MIGRATIONS, SECOND),))
-    with pytest.raises(StoreError):
-        open_store(path)
-    assert path.read_bytes() == before
+    before = content(path)
+    with monkeypatch.context() as patch:
+        now_known(patch, BROKEN)
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                open_store(path)
+            assert content(path) == before
+    backup = path.with_name(f"search.db.schema{LAST}-backup")
+    assert sorted(path.parent.iterdir()) == [path, backup]
+    assert content(backup) == before
+    open_store(path).close()
 
 
 def test_failing_first_migration_leaves_an_empty_file(path, monkeypatch):
     first = migrations.Migration(1, "broken", (*migrations.MIGRATIONS[0].statements, "CREATE TABLE"))
     with monkeypatch.context() as patch:
-        patch.setattr(migrations.migrate, "__defaults__", ((first,),))
+        patch.setattr(migrations, "MIGRATIONS", (first,))
         with pytest.raises(StoreError):
             open_store(path)
     assert Database(path).table_names() == []
