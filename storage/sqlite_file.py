@@ -15,7 +15,7 @@ from threading import RLock
 from sqlite_utils import Database
 
 from hybridbo.errors import InvalidSettings, StoreError
-from hybridbo.storage import at_rest, faults, migrations
+from hybridbo.storage import at_rest, backup, faults, migrations
 from hybridbo.storage.turns import Turns
 
 _log = logging.getLogger("hybridbo.storage")
@@ -147,6 +147,7 @@ class SqliteFile:
         )
 
     def _prepared(self, conn: sqlite3.Connection) -> sqlite3.Connection:
+        backup.back_up_before_migration(conn, self.path)
         self._use_wal(conn)
         conn.execute(f"PRAGMA synchronous = {self._synchronous}")
         if migrations.migrate(conn):
