@@ -7,22 +7,24 @@ that passes them will serve.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from hybridbo.chat import ChatBackend, ChatFailure, ChatReply, ChatRequest, topic_hash
 from hybridbo.parameters import Params
 from hybridbo.trial import Outcome, Proposal, Trial
 
 __all__ = [
+    "Alteration",
     "Changes",
     "ChatBackend",
     "ChatFailure",
     "ChatReply",
     "ChatRequest",
+    "Completer",
     "Event",
     "LLMCall",
     "StudyRecord",
@@ -88,6 +90,26 @@ class Event:
     message: str
     trial_number: int | None = None
     at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """A change of the space of a study.
+
+    Attributes:
+        old_space: ``Space.to_json()`` before it.
+        new_space: ``Space.to_json()`` since.
+        trial_number: The first trial that could be proposed in the new space.
+        at: When it was made, UTC.
+    """
+
+    old_space: str
+    new_space: str
+    trial_number: int
+    at: datetime
+
+
+Completer: TypeAlias = Callable[[Params], tuple[Params, str]]
 
 
 @dataclass(frozen=True)
@@ -242,6 +264,27 @@ class TrialStore(Protocol):
 
     def get_queue(self, study: str, limit: int | None = None) -> list[Params]:
         """The queued configurations, oldest first; at most ``limit`` of them."""
+        ...
+
+    def alter_study(self, study: str, space: str, *, previous: str, complete: Completer) -> Alteration:
+        """Give a study another space, and keep the old one in its history.
+
+        The params of trials stay as they are; their keys become those of the new space. What is queued is completed.
+
+        Args:
+            study: The study.
+            space: ``Space.to_json()`` of the new space.
+            previous: The space that the study has, as stored.
+            complete: From the params of a trial or of a queued configuration to those that it has in the new space,
+                and their ``Space.key``. What it raises is raised, and nothing is changed.
+
+        Raises:
+            StudyMismatch: The study has another space than ``previous``; nothing is changed.
+        """
+        ...
+
+    def get_alterations(self, study: str) -> Sequence[Alteration]:
+        """All changes of the space, oldest first."""
         ...
 
     def record_call(self, study: str, call: LLMCall) -> None:

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from hybridbo.errors import StoreBusy, StoreCorrupt, StoreError, StudyNotFound, TellConflict, TrialNotFound
+from hybridbo.errors import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StudyMismatch,
+    StudyNotFound,
+    TellConflict,
+    TrialNotFound,
+)
 from hybridbo.trial import Outcome, Trial
 
 _LONGEST = 200  # of a text quoted in a message
@@ -122,9 +130,20 @@ def torn(location: str, found: str) -> StoreCorrupt:
     return StoreCorrupt(f"{location} was copied while it was in use, and is damaged ({found}).", hint)
 
 
+def altered_meanwhile(study: str) -> StudyMismatch:
+    """For a space that somebody else has altered since it was read."""
+    return StudyMismatch(f"the space of study {study!r} was altered by another process.", "Load the study again.")
+
+
+def missing_trial(location: str, study: str, number: int) -> StoreCorrupt:
+    """For a gap in the numbering, which no writer of hybridbo leaves."""
+    hint = "Restore a copy: the file is damaged, or something else has removed the trial."
+    return StoreCorrupt(f"{location} has no trial {number} of study {study!r}, though it has later ones.", hint)
+
+
 def unreadable_row(location: str, table: str, error: Exception) -> StoreCorrupt:
     """For a row that something else than hybridbo has written."""
-    hint = "Restore a copy, or correct the row; something else has changed this file."
+    hint = "Restore a copy, or correct the row; `hybridbo check` lists all of its kind."
     return StoreCorrupt(f"{location} has a row in {table} that cannot be read ({error}).", hint)
 
 

@@ -14,7 +14,7 @@ from threading import RLock
 from typing import Any
 
 from hybridbo.parameters import Params
-from hybridbo.ports import Changes, Event, LLMCall, StudyRecord
+from hybridbo.ports import Alteration, Changes, Completer, Event, LLMCall, StudyRecord
 from hybridbo.storage import faults, rows, texts
 from hybridbo.trial import Outcome, Proposal, Trial, TrialState
 
@@ -36,6 +36,7 @@ class _Study:
     queue: list[tuple[str, str]] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
     events: list[rows.Row] = field(default_factory=list)
+    alterations: list[Alteration] = field(default_factory=list)
 
     def copied(self) -> _Study:
         """The same with lists of its own; rows are never changed, only replaced."""
@@ -213,6 +214,27 @@ class MemoryStore:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._lock:
             return [texts.decode_params(text) for _, text in self._get(study).queue[:limit]]
+
+    def alter_study(self, study: str, space: str, *, previous: str, complete: Completer) -> Alteration:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._lock:
+            data = self._get(study)
+            if data.record["space"] != texts.clean(previous):
+                raise faults.altered_meanwhile(study)
+            number = rows.TRIAL_COLUMNS.index("params")
+            keys = [texts.clean(complete(texts.decode_params(row[number]))[1]) for row in data.trials]
+            queue = [complete(texts.decode_params(text)) for _, text in data.queue]
+            alteration = Alteration(data.record["space"], texts.clean(space), len(keys), texts.now())
+            data.changes += [n for n, key in enumerate(keys) if key != data.keys[n]]
+            data.keys, data.queue = keys, [(texts.clean(key), texts.encode_params(params)) for params, key in queue]
+            data.record = {**data.record, "space": alteration.new_space}
+            data.alterations.append(alteration)
+            return alteration
+
+    def get_alterations(self, study: str) -> list[Alteration]:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._lock:
+            return list(self._get(study).alterations)
 
     def record_call(self, study: str, call: LLMCall) -> None:
         """See :class:`~hybridbo.ports.TrialStore`."""

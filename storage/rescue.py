@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeAlias
 
 from sqlite_utils import Database
@@ -100,11 +101,11 @@ class Rescue:
 
     def _result(self, study: str, number: int, outcome: Outcome, why: str) -> Result:
         self._look_up(study, number)
-        trial = self._started.get((study, number))
-        started_at = trial and texts.encode_time(trial.started_at)
-        params = trial and texts.encode_params(trial.params)
-        at = texts.encode_time(texts.now())
-        return Result(study, number, outcome, at, why, self._created.get(study), started_at, params)
+        result = Result(study, number, outcome, texts.encode_time(texts.now()), why, self._created.get(study))
+        if trial := self._started.get((study, number)):
+            started_at, params = texts.encode_time(trial.started_at), texts.encode_params(trial.params)
+            return replace(result, started_at=started_at, params=params)
+        return result
 
     def _after_success(self, told: Sequence[Told]) -> None:
         """The file takes results: those just told are in it, and those that were kept can follow."""
@@ -119,7 +120,7 @@ class Rescue:
             if found := db.conn.execute(_CREATED, (texts.clean(study),)).fetchone():
                 self.remember_study(study, found[0])
             if found := db.conn.execute(statements.GET, (texts.clean(study), number)).fetchone():
-                self.remember_trial(study, rows.decode_trial(found))
+                self.remember_trial(study, rows.decode_stored([found])[0])
 
     def _take(self, results: Sequence[Result], reject: Reject) -> None:
         with self._file.writing() as db:

@@ -20,8 +20,10 @@ from typing import Any, TypeAlias
 
 from hybridbo.errors import InvalidSettings, InvalidValue
 from hybridbo.objective import finite
-from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
-from hybridbo.storage.texts import clean, decode_time, encode_params, encode_time, now, to_json
+from hybridbo.parameters import Params
+from hybridbo.ports import Alteration, ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
+from hybridbo.storage.sums import MISMATCH, checksum, verified
+from hybridbo.storage.texts import clean, decode_params, decode_time, encode_params, encode_time, now, to_json
 from hybridbo.trial import Origin, Outcome, Proposal, Trial, TrialState
 
 Row: TypeAlias = Mapping[str, Any]
@@ -48,6 +50,9 @@ TRIAL_COLUMNS = (
     "lost",
     "lease_until",
 )
+
+# What is read of a trial: besides, what tells whether it is as it was written.
+STORED_COLUMNS = (*TRIAL_COLUMNS, "study", "config_key", "content_sum", "outcome_sum")
 
 _LARGEST = 2**63 - 1  # of SQLite's integers
 _LONGEST_LEASE_S = 3e9  # a century; a datetime ends with the year 9999
@@ -154,6 +159,29 @@ def _decode_each(texts: Sequence[str]) -> list[Any]:
     return found
 
 
+def decode_stored(found: Sequence[Fields]) -> list[Trial]:
+    """The trials of rows of :data:`STORED_COLUMNS`.
+
+    Raises:
+        ValueError: A row is not as it was written.
+    """
+    return decode_trials([_verified_trial(row) for row in found])
+
+
+def _verified_trial(row: Fields) -> Fields:
+    trial, (study, key, content, outcome) = row[:-4], row[-4:]
+    if content is not None and content != content_sum(study, key, trial):
+        raise ValueError(f"trial {trial[0]} of study {study!r}: {MISMATCH}")
+    if outcome is not None and outcome != checksum(study, *trial[:4], trial[9], trial[12]):
+        raise ValueError(f"the outcome of trial {trial[0]} of study {study!r}: {MISMATCH}")
+    return trial
+
+
+def content_sum(study: str, key: str, row: Fields) -> int:
+    """The checksum of what was proposed, of a row of :data:`TRIAL_COLUMNS`."""
+    return checksum(study, row[0], *row[4:9], row[11], key)
+
+
 def trial_number(number: Any) -> int | None:
     """``number`` as an int; None if it cannot be the number of a trial."""
     try:
@@ -228,8 +256,15 @@ def encode_study(record: StudyRecord) -> dict[str, Any]:
 
 def decode_study(row: Row) -> StudyRecord:
     """The study of a row."""
+    row = verified("studies", row)
     texts = {key: row[key] for key in ("name", "space", "objective", "task", "llm", "settings")}
     return StudyRecord(**texts, seed=int(row["seed"]), created_at=decode_time(row["created_at"]))
+
+
+def decode_alteration(row: Row) -> Alteration:
+    """The alteration of a row."""
+    row = verified("alterations", row)
+    return Alteration(row["old_space"], row["new_space"], row["trial_number"], decode_time(row["at"]))
 
 
 def encode_call(call: LLMCall) -> dict[str, Any]:
@@ -248,9 +283,17 @@ def encode_call(call: LLMCall) -> dict[str, Any]:
 
 def decode_call(row: Row) -> LLMCall:
     """The call of a row."""
-    stored = json.loads(row["request"])
+    stored = json.loads(verified("llm_calls", row)["request"])
     request = ChatRequest(**{name: stored[name] for name in _REQUEST_FIELDS if name in stored})
     return LLMCall(request, _decode_result(row), row["trial_number"], decode_time(row["at"]))
+
+
+def decode_queued(row: Fields) -> Params:
+    """The configuration of a row of the queue: ``params``, ``study``, ``queued_at``, ``config_key``, ``checksum``."""
+    params, study, queued_at, key, stored = row
+    if stored is not None and stored != checksum(study, params, queued_at, key):
+        raise ValueError(MISMATCH)
+    return decode_params(params)
 
 
 def encode_event(event: Event) -> dict[str, Any]:
@@ -265,6 +308,7 @@ def encode_event(event: Event) -> dict[str, Any]:
 
 def decode_event(row: Row) -> Event:
     """The event of a row."""
+    row = verified("events", row)
     return Event(row["kind"], row["message"], row["trial_number"], decode_time(row["at"]))
 
 

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 from hybridbo.errors import InvalidParams, InvalidSettings, StudyNotFound, TellConflict
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord, TrialStore
+from hybridbo.testing.store_alterations import AlterationClauses
 from hybridbo.testing.store_cases import (
     STUDY,
     THREADS,
@@ -59,7 +60,7 @@ def bits(x: object) -> bytes:
     return struct.pack(">d", x)
 
 
-class StoreContract(TrialClauses, LeaseClauses):
+class StoreContract(TrialClauses, LeaseClauses, AlterationClauses):
     """The clauses of :class:`~hybridbo.ports.TrialStore`, one test each."""
 
     # Studies -----------------------------------------------------------------------------------------------------

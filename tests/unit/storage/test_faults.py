@@ -257,7 +257,7 @@ def test_memory_and_file_know_the_same_names():
     from hybridbo.storage.sqlite import SqliteStore
 
     def public(cls):
-        return {name for name in vars(cls) if not name.startswith("_")}
+        return {name for name in dir(cls) if not name.startswith("_")}
 
     assert public(MemoryStore) == public(SqliteStore)
 

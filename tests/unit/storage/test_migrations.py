@@ -1,5 +1,7 @@
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -8,15 +10,17 @@ import pytest
 from sqlite_utils import Database
 
 from hybridbo.errors import StoreError, StoreTooNew
+from hybridbo.optimizer import Optimizer
 from hybridbo.ports import ChatReply
-from hybridbo.storage import migrations, open_store
+from hybridbo.storage import migrations, open_store, rows
+from hybridbo.storage.check import check_store
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
 
 COMPLETE = Outcome(TrialState.COMPLETE, {"value": 0.1 + 0.2}, 0.1 + 0.2)
 DATA = Path(__file__).parents[2] / "data"
 FIXTURE = DATA / "store_schema_1.db"
 LAST = migrations.MIGRATIONS[-1].number
-TABLES = {"studies", "trials", "requests", "llm_calls", "events", "queue", "migrations"}
+TABLES = {"studies", "trials", "requests", "llm_calls", "events", "queue", "alterations", "migrations"}
 
 
 def create(store, x=1):
@@ -151,3 +155,80 @@ def test_file_of_schema_2(path):
     assert store.find_request("leases", "job ☃") == trials[2]
     assert len(store.get_trials("mlp")) == 6
     store.close()
+
+
+@pytest.mark.parametrize("number", range(1, LAST + 1))
+def test_every_released_file_opens_with_the_same_trials(path, number):
+    """What the present code makes of an old file is what is in it, column by column."""
+    shutil.copy(DATA / f"store_schema_{number}.db", path)
+    with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as conn:
+        conn.row_factory = sqlite3.Row
+        before = [dict(row) for row in conn.execute("SELECT * FROM trials ORDER BY study, number")]
+    with closing(open_store(path)) as store:
+        names = sorted(record.name for record in store.list_studies())
+        after = [(name, trial) for name in names for trial in store.get_trials(name)]
+        for name in names:
+            store.get_queue(name), store.get_calls(name), store.get_events(name), store.get_alterations(name)
+    for row, (name, trial) in zip(before, after, strict=True):
+        fields = dict(zip(rows.TRIAL_COLUMNS, rows.encode_trial(trial), strict=True)) | {"study": name}
+        kept = set(row) & set(fields) - {"value"}
+        assert {key: row[key] for key in kept} == {key: fields[key] for key in kept}
+        assert len(kept) >= 13
+    assert path.with_name(f"search.db.schema{number}-backup").exists() == (number < LAST)
+    made_up = ("its space", "its objective")  # those of these studies are nobody's
+    assert [problem for problem in check_store(path).problems if not any(part in problem for part in made_up)] == []
+
+
+def test_search_of_schema_1_goes_on(path):
+    shutil.copy(DATA / "search_schema_1.db", path)
+    with Optimizer.load(path, "mlp") as opt:
+        assert [(str(t.state), t.value) for t in opt.trials] == [
+            *(("COMPLETE", 4.001), ("COMPLETE", 12.810436313), ("COMPLETE", 3.54212843), ("FAILED", None)),
+            *(("COMPLETE", 3.1900734967999997), ("COMPLETE", 3.26101552), ("COMPLETE", 3.1606501010000003)),
+            *(("COMPLETE", 3.160324923), ("RUNNING", None)),
+        ]
+        assert opt.best.number == 7
+        opt.tell(8, 3.5)
+        trial = opt.ask()
+        assert (trial.number, trial.origin.source, trial.params) == (9, "user", opt.space.complete(trial.params))
+
+
+def test_person_who_corrects_a_row_takes_its_sum_away(path):
+    shutil.copy(DATA / "store_schema_3.db", path)
+    with closing(open_store(path)) as store:
+        assert store.get_trials("altered")[2].error == "no memory"
+        [altered] = store.get_alterations("altered")
+        assert (altered.old_space, altered.new_space, altered.trial_number) == ('{"x": 1}', '{"x": 1, "y": 2}', 3)
+        assert store.get_queue("altered") == [{"x": 7, "y": 0.1}]
+
+
+KILLED = """
+import os, sys
+from hybridbo.optimizer import Optimizer
+from hybridbo.storage import migrations, open_store, rows
+from hybridbo.storage.check import check_store
+
+def die(*_):
+    os._exit(9)
+
+connect = migrations.sums.add_to
+def add_to(conn):
+    connect(conn)
+    conn.create_function("die", 0, die)
+migrations.sums.add_to = add_to
+step = migrations.Migration(99, "more", ("ALTER TABLE trials ADD COLUMN more TEXT", "SELECT die()"))
+migrations.MIGRATIONS = (*migrations.MIGRATIONS, step)
+open_store(sys.argv[1])
+"""
+
+
+def test_kill_in_the_middle_of_a_migration_leaves_the_old_file(store, path):
+    trial = create(store)
+    store.close()
+    before = content(path)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], timeout=60, check=False)
+    assert done.returncode == 9
+    assert content(path.with_name(f"search.db.schema{LAST}-backup")) == before
+    with closing(open_store(path)) as again:
+        assert again.get_trials("s") == [trial]
+    assert content(path) == before
