@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from hybridbo import leases, owner
+from hybridbo.altering import Completion, check_unaltered
 from hybridbo.consult import Consultant
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
@@ -46,6 +47,7 @@ class Asker:
         consultant: Answers the engine's requests; None without a language model.
         seed: Seed of every proposal, together with the trial's number.
         ledger: What is known of the study's trials.
+        completion: Completes the trials that were proposed before the space was altered.
     """
 
     store: TrialStore
@@ -53,19 +55,30 @@ class Asker:
     engine: Engine
     consultant: Consultant | None
     seed: int
+    completion: Completion
     ledger: Ledger = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ledger", Ledger(self.study, self.engine.space.any_key))
+        object.__setattr__(self, "ledger", Ledger(self.study, self.engine.space.any_key, self.completion.trial))
 
     def next(self, holder: Holder) -> Trial:
         """A trial for ``holder``: that of its request, else one whose worker is lost, else a new one.
 
         Raises:
             SpaceExhausted: Every configuration of a finite space has been proposed.
+            StudyMismatch: Another process has altered the space.
         """
+        self.check_space()
         trial = self._requested(holder) or self._offer_again(holder) or self._create(holder)
-        return replace(trial, heart=self.heart(trial, holder.lease_s))
+        return replace(self.completion.trial(trial), heart=self.heart(trial, holder.lease_s))
+
+    def check_space(self) -> None:
+        """See that nobody has altered the space: whoever evaluates here may know nothing of a new parameter.
+
+        Raises:
+            StudyMismatch: Somebody has.
+        """
+        check_unaltered(self.store.get_study(self.study).space, self.engine.space, self.study)
 
     def heart(self, trial: Trial, lease_s: float | None) -> leases.Heart:
         """What sends the heartbeats of a trial."""

@@ -20,10 +20,13 @@ class Ledger:
     Args:
         study: Name of the study.
         key: ``Space.any_key``.
+        complete: From a trial as stored to what it means in a space that was altered since.
     """
 
-    def __init__(self, study: str, key: Callable[[Mapping[str, Any]], str]) -> None:
-        self._study, self._key = study, key
+    def __init__(
+        self, study: str, key: Callable[[Mapping[str, Any]], str], complete: Callable[[Trial], Trial] = lambda x: x
+    ) -> None:
+        self._study, self._key, self._complete = study, key, complete
         self._lock = RLock()
         self._forget()
 
@@ -81,7 +84,8 @@ class Ledger:
                 self.refresh(store)
             pending = sorted(self._open.values(), key=_number)
             if not in_haste:
-                self._keys.update(self._key(trial.params) for trial in self._trials[self._n_keyed :])
+                new = self._trials[self._n_keyed :]
+                self._keys.update(self._key(self._complete(trial).params) for trial in new)
                 self._n_keyed = len(self._trials)
             return History(
                 tuple(self._completed),
@@ -107,12 +111,13 @@ class Ledger:
         return after == set(range(known, known + len(after)))
 
     def _take(self, trial: Trial) -> None:
+        completed = self._complete(trial)
         if trial.number < len(self._trials):
             self._remove(self._trials[trial.number])
             self._trials[trial.number] = trial
         else:
             self._trials.append(trial)
-        self._add(trial)
+        self._add(completed)
 
     def _add(self, trial: Trial) -> None:
         self._n_sobol += trial.origin.source == "sobol"

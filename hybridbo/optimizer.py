@@ -12,7 +12,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
 
-from hybridbo import knowledge, leases, loop, owner
+from hybridbo import altering, knowledge, leases, loop, owner
 from hybridbo.asking import Asker, Holder
 from hybridbo.backends import get_backend
 from hybridbo.consult import Consultant, LLMUsage, without_secrets
@@ -21,7 +21,7 @@ from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, Trial
 from hybridbo.objective import Objective
 from hybridbo.opening import backend_name, checked_seed, new_record, objective_of, open_study
 from hybridbo.parameters import Params
-from hybridbo.ports import ChatBackend, Event, StudyRecord, TrialStore
+from hybridbo.ports import Alteration, ChatBackend, Event, StudyRecord, TrialStore
 from hybridbo.settings import Settings
 from hybridbo.space import Space, SpaceLike
 from hybridbo.storage import open_store
@@ -127,6 +127,11 @@ class Optimizer:
 
     def _join(self, store: TrialStore, record: StudyRecord, backend: ChatBackend | None) -> None:
         """Put the parts together."""
+        self._asking = threading.RLock()
+        self._run_before = False
+        self._put_together(store, record, backend)
+
+    def _put_together(self, store: TrialStore, record: StudyRecord, backend: ChatBackend | None) -> None:
         if not (log := logging.getLogger("hybridbo")).handlers:
             log.addHandler(logging.NullHandler())  # silent until the user sets logging up; not done on import
         self.store, self.study, self.task, self.seed = store, record.name, record.task, record.seed
@@ -137,9 +142,9 @@ class Optimizer:
         if backend is not None:
             consultant = Consultant(backend, store, record.name, self.space, self.settings.llm)
         engine = Engine(self.space, self.objective, self.settings, self.task, backend is not None, self.seed)
-        self._asker = Asker(store, record.name, engine, consultant, self.seed)
-        self._asking = threading.RLock()
-        self._run_before = False
+        completion = altering.Completion.of(self.space, altering.spaces_of(store.get_alterations(record.name)))
+        self._asker = Asker(store, record.name, engine, consultant, self.seed, completion)
+        self._record, self._backend = record, backend
 
     # Ask and tell ------------------------------------------------------------------------------------------------
 
@@ -159,6 +164,7 @@ class Optimizer:
         Raises:
             InvalidSettings: A request id that is no text, a lease that is not positive.
             SpaceExhausted: Every configuration of a finite space has been proposed.
+            StudyMismatch: Another process has altered the space.
             StoreError: The store cannot be read or written.
         """
         if lease_s is None and not detached:
@@ -257,9 +263,33 @@ class Optimizer:
 
         Raises:
             InvalidParams: Naming every offending parameter.
+            StudyMismatch: Another process has altered the space.
         """
         complete = self.space.complete(params, knowledge.defaults(self.space))
-        return self.store.enqueue(self.study, complete, key=self.space.key(complete))
+        with self.store.transaction():
+            self._asker.check_space()
+            return self.store.enqueue(self.study, complete, key=self.space.key(complete))
+
+    def alter(self, space: SpaceLike) -> None:
+        """Give the study another space: widen a range, add a choice, or add a parameter with a default.
+
+        The trials so far stay as they are and are learned from: where they lack a parameter, they count as evaluated
+        with its default. The old space is kept, see :attr:`alterations`. Other processes that hold the study can tell
+        what they have asked for; their next ask raises StudyMismatch, since what they evaluate with may know nothing of
+        a new parameter.
+
+        Args:
+            space: The whole new space.
+
+        Raises:
+            InvalidSpace: A trial so far would not belong to it, or a parameter is missing, of another type, or new and
+                without a default; naming it. Nothing is changed then.
+            StudyMismatch: Another process has altered the space.
+        """
+        with self._asking:
+            new = Space.of(space)
+            if altering.alter(self.store, self.study, self.space, new):
+                self._put_together(self.store, replace(self._record, space=new.to_json()), self._backend)
 
     # Evaluating here ---------------------------------------------------------------------------------------------
 
@@ -358,6 +388,11 @@ class Optimizer:
     def events(self) -> Sequence[Event]:
         """What befell the study: fall-backs, trials offered again, failures of the LLM."""
         return self.store.get_events(self.study)
+
+    @property
+    def alterations(self) -> Sequence[Alteration]:
+        """The changes of the space: the old one, the new one, and the first trial of it."""
+        return self.store.get_alterations(self.study)
 
     @property
     def llm_usage(self) -> LLMUsage:
