@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from hybridbo import __version__
+from hybridbo.cli_store import COMMANDS, SPACE, STORE, existing
 from hybridbo.cli_trial import heartbeat
 from hybridbo.errors import HybridboError, InvalidState, InvalidValue
 from hybridbo.exits import Group
@@ -38,24 +39,14 @@ main.add_command(heartbeat)
 
 # What the commands share ------------------------------------------------------------------------------------------
 
-_STORE = click.argument("store", type=click.Path(dir_okay=False))
 _STUDY = click.argument("study")
 _NUMBER = click.argument("number", type=click.IntRange(min=0))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _existing(store: str) -> str:
-    """``store`` if there is such a file: to look at a store never makes one."""
-    if not Path(store).is_file():
-        raise InvalidState(
-            f"there is no store {store!r}.", f"Check the path, or start a study: hybridbo init {store} STUDY --space F"
-        )
-    return store
-
-
 @contextlib.contextmanager
 def _opened(store: str, study: str, **options: Any) -> Iterator[Optimizer]:
-    path = _existing(store)
+    path = existing(store)
     from hybridbo.optimizer import Optimizer
 
     with Optimizer.load(path, study, **options) as opt:
@@ -88,15 +79,9 @@ def demo(context: click.Context, trials: int, store: str, seed: int | None, llm:
 
 
 @main.command()
-@_STORE
+@STORE
 @_STUDY
-@click.option(
-    "--space",
-    "file",
-    type=click.File("rb", lazy=True),
-    required=True,
-    help="JSON file of the space; - for standard input.",
-)
+@SPACE
 @click.option("--direction", type=click.Choice(["minimize", "maximize"]), help="Of a single objective.")
 @click.option("--objective", "objectives", multiple=True, metavar="NAME=DIRECTION", help="One of several; repeat it.")
 @click.option("--constraint", "constraints", multiple=True, metavar="'NAME <= BOUND'", help="Or >=; may be repeated.")
@@ -130,7 +115,7 @@ def init(
 
 
 @main.command()
-@_STORE
+@STORE
 @_STUDY
 @click.option("--request-id", metavar="ID", help="Asking again under it gives the same trial.")
 @click.option("--lease", type=float, metavar="SECONDS", help="Without a heartbeat for so long, another is given it.")
@@ -150,7 +135,7 @@ def ask(store: str, study: str, request_id: str | None, lease: float | None) -> 
 
 
 @main.command(context_settings={"ignore_unknown_options": True})  # -0.5 is a value, not an option
-@_STORE
+@STORE
 @_STUDY
 @_NUMBER
 @click.argument("value")
@@ -162,7 +147,7 @@ def tell(store: str, study: str, number: int, value: str) -> None:
 
 
 @main.command()
-@_STORE
+@STORE
 @_STUDY
 @_NUMBER
 @click.option("--reason", required=True, help="Why it failed, in words.")
@@ -173,7 +158,7 @@ def fail(store: str, study: str, number: int, reason: str) -> None:
 
 
 @main.command()
-@_STORE
+@STORE
 @_STUDY
 @_JSON
 def best(store: str, study: str, as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
@@ -198,7 +183,7 @@ def best(store: str, study: str, as_json: bool) -> None:  # noqa: FBT001 - click
 
 
 @main.command()
-@_STORE
+@STORE
 @click.argument("study", required=False)
 @_JSON
 def show(store: str, study: str | None, as_json: bool) -> None:  # noqa: FBT001 - as above
@@ -216,7 +201,7 @@ def show(store: str, study: str | None, as_json: bool) -> None:  # noqa: FBT001 
 
 
 @main.command()
-@_STORE
+@STORE
 @_STUDY
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), required=True, help="What to write.")
 @click.option("-o", "--output", type=click.Path(allow_dash=True), default="-", help="File; standard output by default.")
@@ -235,6 +220,10 @@ def export(store: str, study: str, form: str, output: str) -> None:
         _write(text, Path(output), store)
 
 
+for _command in COMMANDS:
+    main.add_command(_command)
+
+
 # What they print --------------------------------------------------------------------------------------------------
 
 
@@ -250,7 +239,7 @@ def _show_studies(store: str, *, as_json: bool) -> None:
     from hybridbo import tables
     from hybridbo.storage import open_store
 
-    with contextlib.closing(open_store(_existing(store))) as opened:
+    with contextlib.closing(open_store(existing(store))) as opened:
         studies = [tables.study_row(record, opened.get_trials(record.name)) for record in opened.list_studies()]
     if as_json:
         _print_json(studies)

@@ -471,7 +471,8 @@ def test_version_and_help(folder):
 
 
 def test_all_the_commands_of_this_release_are_there():
-    assert set(main.commands) == {"demo", "init", "ask", "tell", "fail", "heartbeat", "best", "show", "export"}
+    study = {"demo", "init", "ask", "tell", "fail", "heartbeat", "best", "show", "export"}
+    assert set(main.commands) == study | {"check", "backup", "alter"}
 
 
 def test_asking_again_under_a_request_id_gives_the_same_trial(study):
