@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from hybridbo import owner
-from hybridbo.errors import HybridboError
+from hybridbo.errors import HybridboError, StoreError
 from hybridbo.ports import Event, TrialStore
 from hybridbo.trial import Outcome, Trial, TrialState
 
@@ -87,11 +87,16 @@ def finish(store: TrialStore, study: str, number: int, outcome: Outcome, attempt
         outcome: How it ended.
         attempt: The attempt of the worker who tells it; None if that is not known.
     """
-    with store.transaction():
-        before = store.get_trial(study, number)
-        done = store.finish_trial(study, number, outcome)
-        if not before.state.is_finished and (why := _lateness(before, attempt)):
-            store.record_event(study, Event("told_late", why, number))
+    try:
+        with store.transaction():
+            before = store.get_trial(study, number)
+            done = store.finish_trial(study, number, outcome)
+            if not before.state.is_finished and (why := _lateness(before, attempt)):
+                store.record_event(study, Event("told_late", why, number))
+    except StoreError as error:
+        if error.kept is not None:
+            raise
+        return store.finish_trial(study, number, outcome)  # had it not come so far: a store keeps what it cannot store
     return done
 
 

@@ -157,15 +157,18 @@ class SqliteFile:
 
     def _use_wal(self, conn: sqlite3.Connection) -> None:
         """Switch a file to WAL, where readers and a writer do not wait for each other, until the last one closes it."""
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + self._timeout_s / 2
         mode = conn.execute("PRAGMA journal_mode").fetchone()[0]
         while mode != "wal":
             try:
                 mode = conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
             except sqlite3.OperationalError as error:
                 # SQLite does not wait here by itself when another process opens the same new file
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
+                if time.monotonic() > deadline:  # it can be read; a change will meet whoever holds it
+                    _log.warning("%s is held by another program: it stays in rollback mode", self.location)
+                    return
                 time.sleep(0.002)
             else:
                 if mode != "wal":
