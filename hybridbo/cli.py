@@ -21,6 +21,7 @@ from hybridbo.cli_store import COMMANDS, SPACE, STORE, existing
 from hybridbo.cli_trial import heartbeat
 from hybridbo.errors import HybridboError, InvalidState, InvalidValue
 from hybridbo.exits import Group
+from hybridbo.values import writable
 
 if TYPE_CHECKING:
     from hybridbo.optimizer import Optimizer
@@ -213,7 +214,7 @@ def export(store: str, study: str, form: str, output: str) -> None:
         if form == "json":
             text = _json(tables.study_data(opt, _llm(opt)))
         else:
-            text = tables.trials_csv(opt.trials, opt.objective, list(opt.space))
+            text = writable(tables.trials_csv(opt.trials, opt.objective, list(opt.space)))
     if output == "-":
         click.echo(text, nl=False)
     else:
@@ -228,7 +229,7 @@ for _command in COMMANDS:
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    return writable(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
 def _print_json(data: Any) -> None:

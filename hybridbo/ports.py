@@ -1,20 +1,19 @@
 """What the core asks of the world outside, as Protocols, and the values that cross those borders.
 
 Two ports: a :class:`ChatBackend` answers a request with text (it stands in :mod:`hybridbo.chat`), and a
-:class:`TrialStore` keeps a study. The contracts in :mod:`hybridbo.testing` say what an implementation must do; anything
-that passes them will serve.
+:class:`TrialStore` keeps a study (what it keeps besides trials, in :mod:`hybridbo.stored`). The contracts in
+:mod:`hybridbo.testing` say what an implementation must do; anything that passes them will serve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from hybridbo.chat import ChatBackend, ChatFailure, ChatReply, ChatRequest, topic_hash
 from hybridbo.parameters import Params
+from hybridbo.stored import Alteration, Changes, Completer, Event, LLMCall, StudyRecord
 from hybridbo.trial import Outcome, Proposal, Trial
 
 __all__ = [
@@ -31,100 +30,6 @@ __all__ = [
     "TrialStore",
     "topic_hash",
 ]
-
-
-@dataclass(frozen=True)
-class StudyRecord:
-    """A study as stored.
-
-    Attributes:
-        name: Unique within the store.
-        space: ``Space.to_json()``.
-        objective: ``Objective.to_json()``.
-        task: The user's description; empty if none.
-        llm: The specification of the backend, ``"none"`` for none.
-        seed: Seed of every proposal.
-        settings: ``Settings.model_dump_json()``.
-        created_at: UTC; None until it is stored.
-    """
-
-    name: str
-    space: str
-    objective: str
-    task: str = ""
-    llm: str = "none"
-    seed: int = 0
-    settings: str = "{}"
-    created_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class LLMCall:
-    """One request to a language model and what came of it: a reply or a failure.
-
-    Attributes:
-        request: What was asked.
-        result: The reply, or why there is none.
-        trial_number: The trial that was about to be proposed.
-        at: When the request was sent, UTC.
-    """
-
-    request: ChatRequest
-    result: ChatReply | ChatFailure
-    trial_number: int
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something worth telling that befell a study: a fall-back, a trial offered again, a changed setting.
-
-    Attributes:
-        kind: A short name, for example ``"llm_failed"`` or ``"trial_offered_again"``.
-        message: One sentence.
-        trial_number: The trial concerned; None for the study as a whole.
-        at: UTC; None until it is stored.
-    """
-
-    kind: str
-    message: str
-    trial_number: int | None = None
-    at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Alteration:
-    """A change of the space of a study.
-
-    Attributes:
-        old_space: ``Space.to_json()`` before it.
-        new_space: ``Space.to_json()`` since.
-        trial_number: The first trial that could be proposed in the new space.
-        at: When it was made, UTC.
-    """
-
-    old_space: str
-    new_space: str
-    trial_number: int
-    at: datetime
-
-
-Completer: TypeAlias = Callable[[Params], tuple[Params, str]]
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What has changed among the trials of a study since a count of changes.
-
-    Attributes:
-        counter: The count up to which this tells; ask from here next time.
-        trials: The trials created or changed since, each once, as they are now, in no certain order.
-        is_complete: These are all trials there are, whatever was known before.
-    """
-
-    counter: int
-    trials: Sequence[Trial]
-    is_complete: bool = False
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hybridbo.errors import InvalidSettings, StoreCorrupt, StoreError, StudyNotFound
 from hybridbo.storage import at_rest, faults, migrations
-from hybridbo.storage.spill import sync_folder
+from hybridbo.storage.side_files import sync_folder
 
 _TIMEOUT_S = 30.0
 

@@ -18,7 +18,7 @@ from hybridbo.errors import HybridboError, StudyNotFound
 from hybridbo.objective import Objective
 from hybridbo.settings import Settings
 from hybridbo.space import Space
-from hybridbo.storage import at_rest, faults, migrations, rows, spill, sums
+from hybridbo.storage import at_rest, faults, migrations, records, rows, spill, sums
 
 _TIMEOUT_S = 30.0
 _MOST = 100  # problems of a kind
@@ -128,7 +128,7 @@ def _schema(conn: sqlite3.Connection) -> Problems:
 
 def _studies(conn: sqlite3.Connection) -> Problems:
     for row in _rows(conn, "studies"):
-        yield from _unreadable(f"study {row.get('name')!r}", rows.decode_study, row)
+        yield from _unreadable(f"study {row.get('name')!r}", records.decode_study, row)
         parts = {"space": Space.from_json, "objective": Objective.from_json, "settings": Settings.model_validate_json}
         for column, read in parts.items():
             yield from _unreadable(f"study {row.get('name')!r}: its {column}", read, row[column])
@@ -179,12 +179,12 @@ def _unsummed(conn: sqlite3.Connection) -> Problems:
 
 _SUMMED = 3  # the first schema with checksums
 _DECODERS: dict[str, Callable[[Row], Any]] = {
-    "queue": lambda row: rows.decode_queued(
+    "queue": lambda row: records.decode_queued(
         (row["params"], row["study"], row["queued_at"], row["config_key"], row.get("checksum"))
     ),
-    "llm_calls": rows.decode_call,
-    "events": rows.decode_event,
-    "alterations": rows.decode_alteration,
+    "llm_calls": records.decode_call,
+    "events": records.decode_event,
+    "alterations": records.decode_alteration,
     "requests": lambda row: sums.verified("requests", row),
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from hybridbo.parameters import Params
 from hybridbo.ports import Alteration, Changes, Completer, Event, LLMCall, StudyRecord
-from hybridbo.storage import faults, rows, texts
+from hybridbo.storage import faults, records, rows, texts
 from hybridbo.trial import Outcome, Proposal, Trial, TrialState
 
 _OPEN = (TrialState.RUNNING, TrialState.STALE)
@@ -58,19 +58,19 @@ class MemoryStore:
 
     def create_study(self, record: StudyRecord) -> StudyRecord:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        row = rows.encode_study(record)
+        row = records.encode_study(record)
         with self._lock:
-            return rows.decode_study(self._studies.setdefault(record.name, _Study(row)).record)
+            return records.decode_study(self._studies.setdefault(record.name, _Study(row)).record)
 
     def get_study(self, study: str) -> StudyRecord:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._lock:
-            return rows.decode_study(self._get(study).record)
+            return records.decode_study(self._get(study).record)
 
     def list_studies(self) -> list[StudyRecord]:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._lock:
-            return [rows.decode_study(study.record) for study in self._studies.values()]
+            return [records.decode_study(study.record) for study in self._studies.values()]
 
     def transaction(self) -> AbstractContextManager[object]:
         """See :class:`~hybridbo.ports.TrialStore`."""
@@ -238,25 +238,25 @@ class MemoryStore:
 
     def record_call(self, study: str, call: LLMCall) -> None:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        row = rows.encode_call(call)
+        row = records.encode_call(call)
         with self._lock:
             self._get(study).calls.append(row)
 
     def get_calls(self, study: str) -> list[LLMCall]:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._lock:
-            return [rows.decode_call(row) for row in self._get(study).calls]
+            return [records.decode_call(row) for row in self._get(study).calls]
 
     def record_event(self, study: str, event: Event) -> None:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        row = rows.encode_event(event)
+        row = records.encode_event(event)
         with self._lock:
             self._get(study).events.append(row)
 
     def get_events(self, study: str) -> list[Event]:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._lock:
-            return [rows.decode_event(row) for row in self._get(study).events]
+            return [records.decode_event(row) for row in self._get(study).events]
 
     def close(self) -> None:
         """Nothing to release: what is stored stays readable."""

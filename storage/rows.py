@@ -14,16 +14,22 @@ import json
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from hybridbo.errors import InvalidSettings, InvalidValue
 from hybridbo.objective import finite
-from hybridbo.parameters import Params
-from hybridbo.ports import Alteration, ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
-from hybridbo.storage.sums import MISMATCH, checksum, verified
-from hybridbo.storage.texts import clean, decode_params, decode_time, encode_params, encode_time, now, to_json
+from hybridbo.storage.sums import MISMATCH, checksum
+from hybridbo.storage.texts import (
+    clean,
+    decode_text,
+    encode_params,
+    encode_text,
+    encode_time,
+    is_storable,
+    now,
+    to_json,
+)
 from hybridbo.trial import Origin, Outcome, Proposal, Trial, TrialState
 
 Row: TypeAlias = Mapping[str, Any]
@@ -54,14 +60,9 @@ TRIAL_COLUMNS = (
 # What is read of a trial: besides, what tells whether it is as it was written.
 STORED_COLUMNS = (*TRIAL_COLUMNS, "study", "config_key", "content_sum", "outcome_sum")
 
-_LARGEST = 2**63 - 1  # of SQLite's integers
+LARGEST = 2**63 - 1  # of SQLite's integers
 _LONGEST_LEASE_S = 3e9  # a century; a datetime ends with the year 9999
-_RESULT_COLUMNS = (
-    *("model", "reply", "prompt_tokens", "completion_tokens", "cost", "latency_s", "note", "recorded"),
-    *("error", "error_message", "advice"),
-)
 _STATES = {state.value: state for state in TrialState}
-_REQUEST_FIELDS = tuple(f.name for f in fields(ChatRequest))
 
 
 # Trials -----------------------------------------------------------------------------------------------------------
@@ -70,8 +71,8 @@ _REQUEST_FIELDS = tuple(f.name for f in fields(ChatRequest))
 def encode_proposal(proposal: Proposal) -> Fields:
     """``params`` to ``predicted_sd`` of :data:`TRIAL_COLUMNS`."""
     origin = proposal.origin
-    prediction = _measured(origin.predicted_mean), _measured(origin.predicted_sd)
-    return (encode_params(proposal.params), origin.source, clean(origin.reason), *prediction)
+    prediction = measured(origin.predicted_mean), measured(origin.predicted_sd)
+    return (encode_params(proposal.params), origin.source, encode_text(origin.reason), *prediction)
 
 
 def new_trial(number: int, proposal: Fields, owner: str, lease_s: float | None) -> Fields:
@@ -101,7 +102,12 @@ def encode_owner(owner: str | None) -> str | None:
 
 def encode_outcome(outcome: Outcome) -> Fields:
     """``state``, ``value``, ``values_json`` and ``error`` of a settled outcome (see :func:`settled`)."""
-    return outcome.state.value, outcome.value, to_json(dict(outcome.values)), outcome.error
+    return (
+        outcome.state.value,
+        outcome.value,
+        to_json(dict(outcome.values)),
+        outcome.error and encode_text(outcome.error),
+    )
 
 
 def encode_trial(trial: Trial) -> Fields:
@@ -124,11 +130,11 @@ def decode_trial(row: Fields) -> Trial:
         number=number,
         params=json.loads(params),
         state=TrialState(state),
-        origin=Origin(source, reason, mean, sd),
+        origin=Origin(source, decode_text(reason), mean, sd),
         started_at=datetime.fromisoformat(started_at),
         value=None if value is None else _entry(value, values),
         values=values,
-        error=error,
+        error=error and decode_text(error),
         finished_at=None if finished_at is None else datetime.fromisoformat(finished_at),
         owner=owner,
         attempt=attempt,
@@ -144,9 +150,9 @@ def decode_trials(found: Sequence[Fields]) -> list[Trial]:
     for row, params, values in zip(found, configurations, tellings, strict=True):
         number, state, value, _, _, source, reason, mean, sd, error, owner, start, end, attempt, lost, lease = row
         if (origin := origins.get((source, reason, mean, sd))) is None:
-            origin = origins[source, reason, mean, sd] = Origin(source, reason, mean, sd)
+            origin = origins[source, reason, mean, sd] = Origin(source, decode_text(reason), mean, sd)
         value = None if value is None else _entry(value, values)
-        told = (value, values, error, None if end is None else at(end))
+        told = (value, values, error and decode_text(error), None if end is None else at(end))
         held = (owner, attempt, lost, None if lease is None else at(lease))
         trials.append(Trial(number, params, _STATES[state], origin, at(start), *told, *held))
     return trials
@@ -188,7 +194,7 @@ def trial_number(number: Any) -> int | None:
         n = operator.index(number)
     except TypeError:
         return None
-    return n if 0 <= n <= _LARGEST else None
+    return n if 0 <= n <= LARGEST else None
 
 
 def settled(outcome: Outcome) -> Outcome:
@@ -202,10 +208,12 @@ def settled(outcome: Outcome) -> Outcome:
     if outcome.state is TrialState.FAILED:
         if outcome.values or outcome.value is not None:
             raise InvalidValue("a FAILED trial has no value.", "Tell it as COMPLETE, or leave the value out.")
-        return Outcome(TrialState.FAILED, error=clean(outcome.error or NO_REASON))
+        return Outcome(TrialState.FAILED, error=outcome.error or NO_REASON)
     if outcome.error is not None:
         raise InvalidValue(f"a {outcome.state} trial has no error.", "Tell it as FAILED, or leave the error out.")
-    values = {clean(name): finite(name, value) for name, value in outcome.values.items()}
+    values = {name: finite(name, value) for name, value in outcome.values.items()}
+    if unspeakable := [name for name in values if not is_storable(name)]:
+        raise InvalidValue(f"the name {unspeakable[0]!r} cannot be stored.", "Use characters that UTF-8 can hold.")
     if outcome.state is TrialState.COMPLETE and not values:
         raise InvalidValue("a COMPLETE trial has at least one value.", "Tell it as FAILED if there is none.")
     value = None if outcome.value is None else _entry(finite("value", outcome.value), values)
@@ -233,106 +241,6 @@ def _bits(values: Mapping[str, float | None]) -> dict[str, str | None]:
     return {name: None if value is None else value.hex() for name, value in values.items()}
 
 
-def _measured(value: float | None) -> float | None:
+def measured(value: float | None) -> float | None:
     """A float; None if there is none, or none that is finite. Never -0.0."""
     return float(value) + 0.0 if value is not None and math.isfinite(value) else None
-
-
-# Studies, calls, events -------------------------------------------------------------------------------------------
-
-
-def encode_study(record: StudyRecord) -> dict[str, Any]:
-    """The row of a study; one without a time is created now.
-
-    Raises:
-        InvalidSettings: A name that a store cannot hold.
-    """
-    name = record.name
-    if "\0" in name or clean(name) != name:
-        raise InvalidSettings(f"study={name!r} cannot be stored.", "Name it with characters that UTF-8 can hold.")
-    texts = {key: clean(getattr(record, key)) for key in ("space", "objective", "task", "llm", "settings")}
-    return {"name": name, **texts, "seed": str(record.seed), "created_at": encode_time(record.created_at or now())}
-
-
-def decode_study(row: Row) -> StudyRecord:
-    """The study of a row."""
-    row = verified("studies", row)
-    texts = {key: row[key] for key in ("name", "space", "objective", "task", "llm", "settings")}
-    return StudyRecord(**texts, seed=int(row["seed"]), created_at=decode_time(row["created_at"]))
-
-
-def decode_alteration(row: Row) -> Alteration:
-    """The alteration of a row."""
-    row = verified("alterations", row)
-    return Alteration(row["old_space"], row["new_space"], row["trial_number"], decode_time(row["at"]))
-
-
-def encode_call(call: LLMCall) -> dict[str, Any]:
-    """The row of a call, without its study."""
-    request = call.request
-    return {
-        "trial_number": call.trial_number,
-        "at": encode_time(call.at),
-        "purpose": clean(request.purpose),
-        "content_hash": request.content_hash,
-        "topic_hash": request.topic_hash,
-        "request": clean(json.dumps(asdict(request), ensure_ascii=False, default=str)),
-        **_encode_result(call.result),
-    }
-
-
-def decode_call(row: Row) -> LLMCall:
-    """The call of a row."""
-    stored = json.loads(verified("llm_calls", row)["request"])
-    request = ChatRequest(**{name: stored[name] for name in _REQUEST_FIELDS if name in stored})
-    return LLMCall(request, _decode_result(row), row["trial_number"], decode_time(row["at"]))
-
-
-def decode_queued(row: Fields) -> Params:
-    """The configuration of a row of the queue: ``params``, ``study``, ``queued_at``, ``config_key``, ``checksum``."""
-    params, study, queued_at, key, stored = row
-    if stored is not None and stored != checksum(study, params, queued_at, key):
-        raise ValueError(MISMATCH)
-    return decode_params(params)
-
-
-def encode_event(event: Event) -> dict[str, Any]:
-    """The row of an event, without its study; one without a time happens now."""
-    return {
-        "at": encode_time(event.at or now()),
-        "kind": clean(event.kind),
-        "trial_number": event.trial_number,
-        "message": clean(event.message),
-    }
-
-
-def decode_event(row: Row) -> Event:
-    """The event of a row."""
-    row = verified("events", row)
-    return Event(row["kind"], row["message"], row["trial_number"], decode_time(row["at"]))
-
-
-def _encode_result(result: ChatReply | ChatFailure) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(_RESULT_COLUMNS)
-    row |= {"model": clean(result.model), "latency_s": _measured(result.latency_s) or 0.0, "recorded": 0}
-    if isinstance(result, ChatFailure):
-        return row | {"error": clean(result.error), "error_message": clean(result.message), "advice": result.advice}
-    return row | {
-        "reply": clean(result.text),
-        "prompt_tokens": _count(result.prompt_tokens),
-        "completion_tokens": _count(result.completion_tokens),
-        "cost": _measured(result.cost),
-        "note": clean(result.note),
-        "recorded": int(result.recorded),
-    }
-
-
-def _decode_result(row: Row) -> ChatReply | ChatFailure:
-    if row["error"] is not None:
-        return ChatFailure(row["error"], row["error_message"], row["advice"], row["model"], row["latency_s"])
-    names = ("model", "prompt_tokens", "completion_tokens", "cost", "latency_s", "note")
-    return ChatReply(row["reply"], **{name: row[name] for name in names}, recorded=bool(row["recorded"]))
-
-
-def _count(tokens: int | None) -> int | None:
-    return int(tokens) if tokens is not None and 0 <= tokens <= _LARGEST else None

@@ -11,34 +11,23 @@ The file is locked while it is appended to and while it is merged: a line cannot
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
 import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from hybridbo.errors import HybridboError, StoreError
 from hybridbo.storage import faults, rows, texts
+from hybridbo.storage.side_files import append, check_private, lines, locked, make_private
 from hybridbo.trial import Outcome, TrialState
 
-try:
-    import fcntl
-except ImportError:  # Windows: appends are then not kept apart from a merge
-    fcntl = None  # type: ignore[assignment]
-
 _log = logging.getLogger("hybridbo.storage")
-
-_WAIT_S = 5.0  # for whoever merges or appends
-_PAUSE_S = 0.01
-_READ_WRITE = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-
 
 Reject: TypeAlias = "Callable[[Sequence[Result]], None]"
 
@@ -71,7 +60,8 @@ class Result:
         """One line of JSON."""
         end = self.outcome
         data = {**vars(self), "outcome": {"state": end.state, "values": dict(end.values), "value": end.value}}
-        data["outcome"]["error"] = end.error
+        data["outcome"]["error"] = end.error and texts.encode_text(end.error)
+        data["why"] = texts.encode_text(self.why)
         data["params"] = None if self.params is None else json.loads(self.params)
         return texts.to_json({"format": 1, **data}) + "\n"
 
@@ -85,10 +75,12 @@ class Result:
         try:
             data = json.loads(line)
             end = data["outcome"]
-            outcome = Outcome(TrialState(end["state"]), end["values"], end["value"], end["error"])
+            error = end["error"] and texts.decode_text(end["error"])
+            outcome = Outcome(TrialState(end["state"]), end["values"], end["value"], error)
             kept = {key: data[key] for key in ("study", "number", "at", "why", "created_at", "started_at")}
             params = None if data["params"] is None else texts.encode_params(data["params"])
             texts.decode_time(kept["at"])
+            kept["why"] = texts.decode_text(kept["why"])
             return cls(outcome=rows.settled(outcome), params=params, **kept)
         except (KeyError, TypeError, AttributeError, RecursionError, HybridboError) as error:
             raise ValueError(str(error)) from error
@@ -148,8 +140,8 @@ class Spill:
         for place in (self.beside, self.elsewhere):
             try:
                 if place is not self.beside:
-                    _make_private(place.parent)
-                _append(place, result.to_line().encode())
+                    make_private(place.parent)
+                append(place, result.to_line().encode())
             except OSError as error:
                 problems.append(f"{place}: {error.strerror or error}")
                 continue
@@ -167,8 +159,8 @@ class Spill:
         for place in self.waiting:
             try:
                 if place != self.beside:
-                    _check_private(place.parent)
-                with _locked(place, wait_s=0.0) as fd:
+                    check_private(place.parent)
+                with locked(place, wait_s=0.0) as fd:
                     self._merge(fd, take)
                     place.unlink()
             except (BlockingIOError, FileNotFoundError):
@@ -180,7 +172,7 @@ class Spill:
     def _merge(self, fd: int, take: Callable[[Sequence[Result], Reject], None]) -> None:
         good: list[Result] = []
         broken: list[bytes] = []
-        for line in _lines(fd):
+        for line in lines(fd):
             try:
                 good.append(Result.of_line(line))
             except ValueError as error:
@@ -193,7 +185,7 @@ class Spill:
 
     def _reject(self, lines: Sequence[bytes]) -> None:
         if lines:
-            _append(self.rejected, b"".join(line.rstrip(b"\n") + b"\n" for line in lines))
+            append(self.rejected, b"".join(line.rstrip(b"\n") + b"\n" for line in lines))
 
 
 def read(place: Path) -> list[Result]:
@@ -203,107 +195,3 @@ def read(place: Path) -> list[Result]:
         with suppress(ValueError):
             out.append(Result.of_line(line))
     return out
-
-
-# Files ------------------------------------------------------------------------------------------------------------
-
-
-def _append(place: Path, data: bytes) -> None:
-    """Append to a file and sync it: all of ``data``, or nothing of it."""
-    is_new = not place.exists()
-    with _locked(place, wait_s=_WAIT_S, create=True) as fd:
-        size = os.fstat(fd).st_size
-        if size and os.pread(fd, 1, size - 1) != b"\n":  # somebody was killed in the middle of a line
-            data = b"\n" + data
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
-            os.fsync(fd)
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(fd, size)
-            if is_new:
-                with suppress(OSError):
-                    place.unlink()
-            raise
-    if is_new:
-        sync_folder(place.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last through a power cut, where the system can."""
-    with suppress(OSError):
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
-@contextmanager
-def _locked(place: Path, *, wait_s: float, create: bool = False) -> Iterator[int]:
-    """A file of ours, open and locked; the one that is at that path once the lock is held.
-
-    Raises:
-        BlockingIOError: Another process holds it.
-        OSError: It cannot be opened, or is somebody else's.
-    """
-    deadline = time.monotonic() + wait_s
-    while True:
-        fd = os.open(place, _READ_WRITE | os.O_APPEND | (os.O_CREAT if create else 0), 0o666)
-        try:
-            if _lock(fd, deadline) and _is_at(fd, place):
-                yield fd
-                return
-        finally:
-            os.close(fd)
-
-
-def _lock(fd: int, deadline: float) -> bool:
-    while fcntl is not None:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(_PAUSE_S)
-    return True
-
-
-def _is_at(fd: int, place: Path) -> bool:
-    """Whether the open file still has its name: a merge may have removed it meanwhile."""
-    try:
-        there, here = os.stat(place), os.fstat(fd)  # noqa: PTH116 - beside fstat
-    except OSError:
-        return False
-    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
-
-
-def _make_private(folder: Path) -> None:
-    """A folder that only this user can write.
-
-    Raises:
-        OSError: It cannot be made, or is there and somebody else's.
-    """
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    _check_private(folder)
-
-
-def _check_private(folder: Path) -> None:
-    """Among the temporary files anybody can make a folder of any name, and fill it with results.
-
-    Raises:
-        OSError: It is not this user's own.
-    """
-    stat = os.lstat(folder)
-    if hasattr(os, "getuid") and (stat.st_uid != os.getuid() or stat.st_mode & 0o022):
-        raise PermissionError(errno.EPERM, "others than this user can write there", str(folder))
-
-
-def _lines(fd: int) -> list[bytes]:
-    os.lseek(fd, 0, os.SEEK_SET)
-    with os.fdopen(os.dup(fd), "rb") as file:
-        return [line for line in file.read().splitlines() if line.strip()]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from sqlite_utils import Database
 
 from hybridbo.ports import Changes, StudyRecord
-from hybridbo.storage import faults, rows, statements, sums, texts
+from hybridbo.storage import faults, records, rows, statements, sums, texts
 from hybridbo.storage.rescue import Rescue
 from hybridbo.storage.sqlite_base import SqliteBase, insert
 from hybridbo.storage.sqlite_file import SqliteFile
@@ -41,7 +41,7 @@ class SqliteStore(SqliteBase):
 
     def create_study(self, record: StudyRecord) -> StudyRecord:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        row = rows.encode_study(record)
+        row = records.encode_study(record)
         with self._file.reading() as db:
             found = list(db.query(statements.STUDY, [record.name]))
         if not found:
@@ -63,7 +63,7 @@ class SqliteStore(SqliteBase):
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._file.reading() as db:
             found = list(db.query("SELECT * FROM studies ORDER BY id"))
-        return self._decoded(rows.decode_study, "studies", found)
+        return self._decoded(records.decode_study, "studies", found)
 
     # Trials ------------------------------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class SqliteStore(SqliteBase):
         return trial
 
     def _study(self, found: Sequence[rows.Row]) -> StudyRecord:
-        record = self._decoded(rows.decode_study, "studies", found)[0]
+        record = self._decoded(records.decode_study, "studies", found)[0]
         self._rescue.remember_study(record.name, found[0]["created_at"])
         return record
 

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 from hybridbo.errors import HybridboError
 from hybridbo.parameters import Params
 from hybridbo.ports import Alteration, Completer, Event, LLMCall
-from hybridbo.storage import faults, rows, statements, sums, texts
+from hybridbo.storage import faults, records, rows, statements, sums, texts
 from hybridbo.storage.sqlite_file import SqliteFile
 
 _log = logging.getLogger("hybridbo.storage")
@@ -50,25 +50,25 @@ class SqliteBase:
     def get_queue(self, study: str, limit: int | None = None) -> list[Params]:
         """See :class:`~hybridbo.ports.TrialStore`."""
         found = self._all(statements.QUEUE, study, -1 if limit is None else limit)
-        return self._decoded(rows.decode_queued, "queue", found)
+        return self._decoded(records.decode_queued, "queue", found)
 
     # Calls and events --------------------------------------------------------------------------------------------
 
     def record_call(self, study: str, call: LLMCall) -> None:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        self._record("llm_calls", study, rows.encode_call(call))
+        self._record("llm_calls", study, records.encode_call(call))
 
     def get_calls(self, study: str) -> list[LLMCall]:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._decoded(rows.decode_call, "llm_calls", self._recorded("llm_calls", study))
+        return self._decoded(records.decode_call, "llm_calls", self._recorded("llm_calls", study))
 
     def record_event(self, study: str, event: Event) -> None:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        self._record("events", study, rows.encode_event(event))
+        self._record("events", study, records.encode_event(event))
 
     def get_events(self, study: str) -> list[Event]:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._decoded(rows.decode_event, "events", self._recorded("events", study))
+        return self._decoded(records.decode_event, "events", self._recorded("events", study))
 
     # The space ---------------------------------------------------------------------------------------------------
 
@@ -91,11 +91,11 @@ class SqliteBase:
             db.conn.execute(statements.SET_SPACE, (name, space, total))
             row = {"at": at, "trial_number": number, "old_space": record["space"], "new_space": space}
             insert(db, "alterations", {"study": name, **row})
-        return rows.decode_alteration(row)
+        return records.decode_alteration(row)
 
     def get_alterations(self, study: str) -> list[Alteration]:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._decoded(rows.decode_alteration, "alterations", self._recorded("alterations", study))
+        return self._decoded(records.decode_alteration, "alterations", self._recorded("alterations", study))
 
     def _params(self, text: str) -> Params:
         return self._decoded(texts.decode_params, "trials", [text])[0]

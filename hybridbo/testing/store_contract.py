@@ -40,11 +40,20 @@ from hybridbo.testing.store_cases import (
     failed,
 )
 from hybridbo.testing.store_leases import LeaseClauses
+from hybridbo.testing.store_texts import TextClauses
 from hybridbo.testing.store_trials import TrialClauses
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
 
 _FLOATS = st.floats(allow_nan=False, allow_infinity=False)
-_SCALARS = st.none() | st.booleans() | st.integers() | _FLOATS | st.text(st.characters())
+
+
+def _has_no_pair(text: str) -> bool:
+    """Whether no two surrogates stand together: JSON has no notation for them, and a store may refuse them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") == text
+
+
+_TEXTS = st.text(st.characters()).filter(_has_no_pair)
+_SCALARS = st.none() | st.booleans() | st.integers() | _FLOATS | _TEXTS
 _EXTREMES = (0.0, -0.0, 5e-324, -2.2250738585072014e-308, 0.1 + 0.2, 1e22, 2.0**53 + 2, 1.7976931348623157e308)
 _PROPERTY = settings(
     max_examples=50,
@@ -60,7 +69,7 @@ def bits(x: object) -> bytes:
     return struct.pack(">d", x)
 
 
-class StoreContract(TrialClauses, LeaseClauses, AlterationClauses):
+class StoreContract(TrialClauses, LeaseClauses, AlterationClauses, TextClauses):
     """The clauses of :class:`~hybridbo.ports.TrialStore`, one test each."""
 
     # Studies -----------------------------------------------------------------------------------------------------
@@ -225,12 +234,6 @@ class StoreContract(TrialClauses, LeaseClauses, AlterationClauses):
         proposal = Proposal({}, Origin("gp", "", math.nan, math.inf))
         store.create_trial(STUDY, proposal, key="", owner="", seen=0)
         assert store.get_trials(STUDY)[0].origin == Origin("gp", "")
-
-    def test_failure_with_unspeakable_text_is_recorded(self, store: TrialStore) -> None:
-        created(store)
-        trial = store.finish_trial(STUDY, 0, failed("path \udc80\ud800 ☃"))
-        assert trial.error == "path \\udc80\\ud800 ☃"
-        assert store.finish_trial(STUDY, 0, failed("path \udc80\ud800 ☃")) == trial
 
     def test_failure_without_a_reason_has_an_error_all_the_same(self, store: TrialStore) -> None:
         created(store)

@@ -124,3 +124,16 @@ def test_alter_that_is_refused(space, why):
     (line,) = err.splitlines()
     assert why in line
     assert call("show", "t.db", "s", "--json")[1].count("space_altered") == 0
+
+
+def test_text_that_utf8_cannot_hold_is_printed_all_the_same():
+    with Optimizer.load("t.db", "s", llm=None) as opt:
+        opt.fail(opt.ask(), "path \udc80\0\x1b[31m \u2603")
+        opt.note("odd", "\ud800")
+    assert json.loads(call("show", "t.db", "s", "--json")[1])["trials"][1]["error"] == "path \udc80\0\x1b[31m \u2603"
+    for command in (("show", "t.db", "s"), ("export", "t.db", "s", "--format", "csv"), ("check", "t.db")):
+        status, out, _ = call(*command)
+        assert status == 0
+        out.encode()
+    assert call("export", "t.db", "s", "--format", "csv", "-o", "out.csv")[0] == 0
+    assert "path \\udc80" in Path("out.csv").read_text()

@@ -96,7 +96,10 @@ def test_older_schema_is_checked_as_it_is(path, name):
             "UPDATE trials SET params = 'x', content_sum = NULL WHERE number = 2",
             "trial 2 of study 's' cannot be read",
         ),
-        ("UPDATE trials SET state = 'DONE', outcome_sum = NULL WHERE number = 2", "trial 2 of study 's' cannot be read: 'DONE'"),
+        (
+            "UPDATE trials SET state = 'DONE', outcome_sum = NULL WHERE number = 2",
+            "trial 2 of study 's' cannot be read: 'DONE'",
+        ),
         ("UPDATE queue SET config_key = 'x'", "queue: row 1 of study 's' cannot be read: its checksum"),
         ("UPDATE llm_calls SET reply = 'x'", "llm_calls: row 1 of study 's' cannot be read: its checksum"),
         ("UPDATE requests SET request_id = 'x'", "requests: row x of study 's' cannot be read: its checksum"),
