@@ -52,6 +52,8 @@ def connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
 def rest(conn: sqlite3.Connection) -> None:
     """Close a connection; if nobody else has the file open, it is one file in rollback mode then."""
     with suppress(sqlite3.Error):  # somebody else has it open, who will do this
+        if conn.in_transaction:  # what a fault has left open
+            conn.execute("ROLLBACK")
         conn.execute("PRAGMA journal_mode = DELETE")
     conn.close()
 

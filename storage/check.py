@@ -179,9 +179,7 @@ def _unsummed(conn: sqlite3.Connection) -> Problems:
 
 _SUMMED = 3  # the first schema with checksums
 _DECODERS: dict[str, Callable[[Row], Any]] = {
-    "queue": lambda row: records.decode_queued(
-        (row["params"], row["study"], row["queued_at"], row["config_key"], row.get("checksum"))
-    ),
+    "queue": records.decode_queued,
     "llm_calls": records.decode_call,
     "events": records.decode_event,
     "alterations": records.decode_alteration,

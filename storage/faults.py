@@ -20,6 +20,9 @@ from hybridbo.trial import Outcome, Trial
 
 _LONGEST = 200  # of a text quoted in a message
 
+# what reading a row raises that hybridbo has not written
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
 _MAKE_WRITABLE = "Make the file and its folder writable for this user, or work on a copy."
 
 # SQLite's primary result codes -> error class, what happened, remedy
@@ -135,10 +138,16 @@ def altered_meanwhile(study: str) -> StudyMismatch:
     return StudyMismatch(f"the space of study {study!r} was altered by another process.", "Load the study again.")
 
 
+def damaged_index(location: str) -> StoreCorrupt:
+    """For a row that is in its table and not in the table's index, or the other way round."""
+    hint = "Back the file up, then mend it with `sqlite3 FILE REINDEX`; `hybridbo check` tells whether that was all."
+    return StoreCorrupt(f"{location} is damaged: a table and its index do not hold the same rows.", hint)
+
+
 def missing_trial(location: str, study: str, number: int) -> StoreCorrupt:
-    """For a gap in the numbering, which no writer of hybridbo leaves."""
+    """For numbers that are not 0, 1, 2, ..., as every writer of hybridbo leaves them."""
     hint = "Restore a copy: the file is damaged, or something else has removed the trial."
-    return StoreCorrupt(f"{location} has no trial {number} of study {study!r}, though it has later ones.", hint)
+    return StoreCorrupt(f"{location} has no trial {number} of study {study!r}, though it has others.", hint)
 
 
 def unreadable_row(location: str, table: str, error: Exception) -> StoreCorrupt:

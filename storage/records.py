@@ -9,8 +9,8 @@ from typing import Any
 from hybridbo.errors import InvalidSettings
 from hybridbo.parameters import Params
 from hybridbo.ports import Alteration, ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
-from hybridbo.storage.rows import LARGEST, Fields, Row, measured
-from hybridbo.storage.sums import MISMATCH, checksum, verified
+from hybridbo.storage.rows import LARGEST, Row, measured
+from hybridbo.storage.sums import verified
 from hybridbo.storage.texts import clean, decode_params, decode_text, decode_time, encode_text, encode_time, now
 
 _RESULT_COLUMNS = (
@@ -69,12 +69,9 @@ def decode_call(row: Row) -> LLMCall:
     return LLMCall(request, _decode_result(row), row["trial_number"], decode_time(row["at"]))
 
 
-def decode_queued(row: Fields) -> Params:
-    """The configuration of a row of the queue: ``params``, ``study``, ``queued_at``, ``config_key``, ``checksum``."""
-    params, study, queued_at, key, stored = row
-    if stored is not None and stored != checksum(study, params, queued_at, key):
-        raise ValueError(MISMATCH)
-    return decode_params(params)
+def decode_queued(row: Row) -> Params:
+    """The configuration of a row of the queue."""
+    return decode_params(verified("queue", row)["params"])
 
 
 def encode_event(event: Event) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class Rescue:
             StoreError: As raised in the block; it says then where the results are.
         """
         told, is_outermost = self._blocks.told, not self._blocks.depth
+        if is_outermost and self._spill.has_kept:  # before somebody is given a trial whose result is kept
+            self.merge()
         self._blocks.depth += 1
         try:
             yield told
@@ -80,8 +82,8 @@ class Rescue:
                 raise
             raise self._keep(told, error) from error
         else:
-            if is_outermost and told:
-                self._after_success(told)
+            for study, number, _ in told if is_outermost else ():
+                self._started.pop((study, number), None)
         finally:
             self._blocks.depth -= 1
             if is_outermost:
@@ -106,13 +108,6 @@ class Rescue:
             started_at, params = texts.encode_time(trial.started_at), texts.encode_params(trial.params)
             return replace(result, started_at=started_at, params=params)
         return result
-
-    def _after_success(self, told: Sequence[Told]) -> None:
-        """The file takes results: those just told are in it, and those that were kept can follow."""
-        for study, number, _ in told:
-            self._started.pop((study, number), None)
-        if self._spill.has_kept:
-            self.merge()
 
     def _look_up(self, study: str, number: int) -> None:
         """A file that cannot be written can often be read."""

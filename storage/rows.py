@@ -62,6 +62,7 @@ STORED_COLUMNS = (*TRIAL_COLUMNS, "study", "config_key", "content_sum", "outcome
 
 LARGEST = 2**63 - 1  # of SQLite's integers
 _LONGEST_LEASE_S = 3e9  # a century; a datetime ends with the year 9999
+_OPEN = (TrialState.RUNNING.value, TrialState.STALE.value)
 _STATES = {state.value: state for state in TrialState}
 
 
@@ -178,7 +179,10 @@ def _verified_trial(row: Fields) -> Fields:
     trial, (study, key, content, outcome) = row[:-4], row[-4:]
     if content is not None and content != content_sum(study, key, trial):
         raise ValueError(f"trial {trial[0]} of study {study!r}: {MISMATCH}")
-    if outcome is not None and outcome != checksum(study, *trial[:4], trial[9], trial[12]):
+    end = (*trial[1:4], trial[9], trial[12])
+    if outcome is None and trial[1] in _OPEN and end[1:] != (None, "{}", None, None):
+        raise ValueError(f"trial {trial[0]} of study {study!r} is {trial[1]} and has an outcome")
+    if outcome is not None and outcome != checksum(study, trial[0], *end):
         raise ValueError(f"the outcome of trial {trial[0]} of study {study!r}: {MISMATCH}")
     return trial
 

@@ -6,6 +6,7 @@ gaps, one of several rivals wins, and a process killed at any moment leaves the 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -48,6 +49,7 @@ class SqliteStore(SqliteBase):
             with self._file.writing() as db:
                 found = list(db.query(statements.STUDY, [record.name]))  # again: another process may have been faster
                 if not found:
+                    self._see_that_none_is_there(db, record.name)
                     insert(db, "studies", row)
         return self._study(found or [row])
 
@@ -131,7 +133,7 @@ class SqliteStore(SqliteBase):
 
     def get_trials(self, study: str) -> list[Trial]:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._whole(study, self._all(statements.GET_ALL, study))
+        return self._trials(self._whole(study, statements.GET_ALL))
 
     def get_changes(self, study: str, since: int) -> Changes:
         """See :class:`~hybridbo.ports.TrialStore`."""
@@ -139,9 +141,9 @@ class SqliteStore(SqliteBase):
         if found:  # the last change known is there still, or has been followed by another
             news = [row[1:] for row in found if row[0] > since]
             return Changes(found[-1][0], self._trials(news))
-        found = self._all(statements.GET_COUNTED, study)
-        counter = max((row[0] for row in found), default=0)
-        return Changes(counter, self._whole(study, [row[1:] for row in found]), is_complete=True)
+        found = self._whole(study, statements.GET_COUNTED)
+        counter = max((row[-1] for row in found), default=0)
+        return Changes(counter, self._trials([row[:-1] for row in found]), is_complete=True)
 
     # Requests ----------------------------------------------------------------------------------------------------
 
@@ -164,6 +166,8 @@ class SqliteStore(SqliteBase):
             statements.GET, (texts.clean(study), rows.trial_number(number))
         ).fetchone()
         if found is None:
+            if db.conn.execute(statements.IS_THERE, (texts.clean(study), rows.trial_number(number))).fetchone():
+                raise faults.damaged_index(self.location)
             raise faults.trial_not_found(study, number, self._count(db, study))
         return found
 
@@ -186,12 +190,18 @@ class SqliteStore(SqliteBase):
             raise faults.tell_conflict(study, trial, outcome)
         return trial
 
-    def _whole(self, study: str, found: Sequence[rows.Fields]) -> list[Trial]:
-        """All trials of a study, none of them missing."""
+    def _whole(self, study: str, sql: str) -> list[rows.Fields]:
+        """All trials of a study by number, none of them missing: the table is held against its index."""
+        with self._file.snapshot() as db:
+            found = db.conn.execute(sql, (texts.clean(study),)).fetchall()
+            count = self._count(db, study)
+        found.sort(key=_number)
         for number, row in enumerate(found):
             if row[0] != number:
                 raise faults.missing_trial(self.location, study, number)
-        return self._trials(found)
+        if len(found) != count:
+            raise faults.missing_trial(self.location, study, min(len(found), count))
+        return found
 
     def _running(self, study: str, trial: Trial) -> Trial:
         self._rescue.remember_trial(study, trial)
@@ -205,5 +215,8 @@ class SqliteStore(SqliteBase):
     def _trials(self, found: Sequence[rows.Fields]) -> list[Trial]:
         try:
             return rows.decode_stored(found)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except faults.UNREADABLE as error:
             raise faults.unreadable_row(self.location, "trials", error) from error
+
+
+_number = operator.itemgetter(0)

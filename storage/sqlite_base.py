@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -49,8 +50,11 @@ class SqliteBase:
 
     def get_queue(self, study: str, limit: int | None = None) -> list[Params]:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        found = self._all(statements.QUEUE, study, -1 if limit is None else limit)
-        return self._decoded(records.decode_queued, "queue", found)
+        if limit is None:
+            return self._decoded(records.decode_queued, "queue", self._recorded("queue", study))
+        found = self._all(statements.QUEUE, study, limit)
+        columns = ("params", "study", "queued_at", "config_key", "checksum")
+        return self._decoded(records.decode_queued, "queue", (dict(zip(columns, row, strict=True)) for row in found))
 
     # Calls and events --------------------------------------------------------------------------------------------
 
@@ -140,18 +144,31 @@ class SqliteBase:
             insert(db, table, {"study": texts.clean(study), **row})
 
     def _recorded(self, table: str, study: str) -> list[dict[str, Any]]:
-        with self._file.reading() as db:
+        """The rows of a study, oldest first and none of them missing: the table is held against its index."""
+        name = texts.clean(study)
+        with self._file.snapshot() as db:
             self._count(db, study)
-            return list(db.query(f"SELECT * FROM {table} WHERE study = ? ORDER BY id", [study]))  # noqa: S608 - our table
+            found = list(db.query(f"SELECT * FROM {table} NOT INDEXED WHERE study = ? ORDER BY id", [name]))  # noqa: S608
+            indexed = f"SELECT count(*) FROM {table} INDEXED BY {table}_study WHERE study = ?"  # noqa: S608 - our own
+            count = db.conn.execute(indexed, (name,)).fetchone()[0]
+        if count != len(found) or any(row["id"] >= after["id"] for row, after in itertools.pairwise(found)):
+            raise faults.damaged_index(self.location)
+        return found
+
+    def _see_that_none_is_there(self, db: Database, study: str) -> None:
+        """Not finding a study by its index means little where the index is damaged."""
+        if db.conn.execute(statements.STUDY_IS_THERE, (texts.clean(study),)).fetchone():
+            raise faults.damaged_index(self.location)
 
     def _not_found(self, db: Database, study: str) -> HybridboError:
+        self._see_that_none_is_there(db, study)
         known = [name for (name,) in db.conn.execute("SELECT name FROM studies ORDER BY id LIMIT 6")]
         return faults.study_not_found(study, self.location, known)
 
     def _decoded(self, decode: Callable[[R], T], table: str, found: Iterable[R]) -> list[T]:
         try:
             return [decode(row) for row in found]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except faults.UNREADABLE as error:
             raise faults.unreadable_row(self.location, table, error) from error
 
 

@@ -69,6 +69,20 @@ class SqliteFile:
             yield self._database()
 
     @contextmanager
+    def snapshot(self) -> Iterator[Database]:
+        """The database as it is at one moment, for several statements."""
+        with self.reading() as db:
+            if db.conn.in_transaction:
+                yield db
+                return
+            db.conn.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                if db.conn.in_transaction:  # SQLite ends it by itself at some faults
+                    db.conn.execute("ROLLBACK")
+
+    @contextmanager
     def writing(self) -> Iterator[Database]:
         """A write transaction: committed at the end of the block, rolled back if the block raises.
 

@@ -24,8 +24,11 @@ CREATE = f"""
     VALUES (?1, ?2, {_NEXT}, {_PLACES}, ?{len(rows.TRIAL_COLUMNS) + 3})
 """
 GET = f"SELECT {_STORED} FROM trials {_ONE}"
-GET_ALL = f"SELECT {_STORED} FROM trials WHERE study = ? ORDER BY number"
-GET_COUNTED = f"SELECT changed, {_STORED} FROM trials WHERE study = ? ORDER BY number"
+# without an index: a damaged one would leave trials out without a word
+GET_ALL = f"SELECT {_STORED} FROM trials NOT INDEXED WHERE study = ?"
+GET_COUNTED = f"SELECT {_STORED}, changed FROM trials NOT INDEXED WHERE study = ?"
+IS_THERE = "SELECT 1 FROM trials NOT INDEXED WHERE study = ? AND number = ?"
+STUDY_IS_THERE = "SELECT 1 FROM studies NOT INDEXED WHERE name = ?"
 GET_CHANGED = f"SELECT changed, {_STORED} FROM trials WHERE study = ? AND changed >= ? ORDER BY changed"
 TAKE_OVER = f"""
     UPDATE trials SET owner = ?3, state = 'RUNNING', attempt = attempt + 1, lost = lost + ?4, lease_until = ?5,
@@ -56,7 +59,9 @@ IS_KNOWN = """
     SELECT EXISTS (SELECT 1 FROM queue WHERE study = :study AND config_key = :key)
         OR EXISTS (SELECT 1 FROM trials WHERE study = :study AND config_key = :key)
 """
-QUEUE = "SELECT params, study, queued_at, config_key, checksum FROM queue WHERE study = ? ORDER BY id LIMIT ?"
+QUEUE = (
+    "SELECT params, study, queued_at, config_key, checksum FROM queue NOT INDEXED WHERE study = ? ORDER BY id LIMIT ?"
+)
 # The space of a study is altered: keys are of the new one, and what is queued has its parameters
 PARAMS = "SELECT number, params FROM trials WHERE study = ? ORDER BY number"
 RENAME = f"""

@@ -87,12 +87,20 @@ def test_result_that_was_kept_is_stored_with_the_next_success(hasty, path):
     assert kinds(hasty) == [("spill_merged", 0)]
 
 
-def test_result_told_again_in_time_is_merged_without_a_word(hasty, path):
+def test_result_told_again_is_merged_first(hasty, path):
     with Locked(path), pytest.raises(StoreBusy):
         hasty.finish_trial("s", 0, COMPLETE)
     assert hasty.finish_trial("s", 0, COMPLETE).value == VALUE
     assert Spill(path).waiting == []
-    assert kinds(hasty) == []
+    assert kinds(hasty) == [("spill_merged", 0)]
+
+
+def test_trial_whose_result_is_kept_is_given_to_nobody(hasty, path):
+    with Locked(path), pytest.raises(StoreBusy):
+        hasty.finish_trial("s", 0, COMPLETE)
+    with hasty.transaction():
+        assert hasty.take_over("s", 0, owner="you", previous="o", attempt=0) is None
+    assert hasty.get_trials("s")[0].value == VALUE
 
 
 def test_conflict_changes_nothing_and_is_recorded(hasty, path):

@@ -114,7 +114,7 @@ def test_heartbeats_and_hand_overs_do_not_touch_the_sums(full, raw):
 def test_missing_trial_is_noticed(full, raw):
     raw.execute("PRAGMA foreign_keys = OFF")
     raw.execute("DELETE FROM trials WHERE number = 0")
-    with pytest.raises(StoreCorrupt, match=r"has no trial 0 of study 's', though it has later ones"):
+    with pytest.raises(StoreCorrupt, match=r"has no trial 0 of study 's', though it has others"):
         full.get_trials("s")
     with pytest.raises(StoreCorrupt, match="has no trial 0"):
         full.get_changes("s", 0)
