@@ -8,7 +8,7 @@ changed; the engine is given them completed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hybridbo.errors import InvalidParams, InvalidSpace, StudyMismatch
@@ -31,7 +31,7 @@ class Completion:
     """
 
     space: Space
-    added: dict[str, Choice]
+    added: Mapping[str, Choice]
 
     @classmethod
     def of(cls, space: Space, history: Iterable[tuple[Space, Space]]) -> Completion:
@@ -124,8 +124,6 @@ def check_unaltered(stored: str, known: Space, study: str) -> None:
     Raises:
         StudyMismatch: Naming what has changed.
     """
-    if stored == known.to_json():  # as it nearly always is
-        return
     if changes := known.differences(Space.from_json(stored)):
         raise StudyMismatch(
             f"the space of study {study!r} has been altered by another process: {'; '.join(changes)}.",

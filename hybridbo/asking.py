@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from hybridbo.consult import Consultant
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
 from hybridbo.ledger import Ledger
+from hybridbo.parameters import Choice
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, TrialStore
 from hybridbo.trial import History, Outcome, Proposal, Trial, TrialState
 
@@ -47,7 +49,9 @@ class Asker:
         consultant: Answers the engine's requests; None without a language model.
         seed: Seed of every proposal, together with the trial's number.
         ledger: What is known of the study's trials.
-        completion: Completes the trials that were proposed before the space was altered.
+        space_text: The space as it is stored.
+        added: Parameters that the space has gained, and the value that stands for each in the trials before it.
+        completion: Gives it to them.
     """
 
     store: TrialStore
@@ -55,10 +59,14 @@ class Asker:
     engine: Engine
     consultant: Consultant | None
     seed: int
-    completion: Completion
+    added: Mapping[str, Choice] = field(default_factory=dict)
+    completion: Completion = field(init=False, repr=False, compare=False)
     ledger: Ledger = field(init=False, repr=False, compare=False)
+    space_text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "completion", Completion(self.engine.space, self.added))
+        object.__setattr__(self, "space_text", self.engine.space.to_json())
         object.__setattr__(self, "ledger", Ledger(self.study, self.engine.space.any_key, self.completion.trial))
 
     def next(self, holder: Holder) -> Trial:
@@ -78,7 +86,9 @@ class Asker:
         Raises:
             StudyMismatch: Somebody has.
         """
-        check_unaltered(self.store.get_study(self.study).space, self.engine.space, self.study)
+        stored = self.store.get_study(self.study).space
+        if stored != self.space_text:  # else as it nearly always is
+            check_unaltered(stored, self.engine.space, self.study)
 
     def heart(self, trial: Trial, lease_s: float | None) -> leases.Heart:
         """What sends the heartbeats of a trial."""

@@ -142,8 +142,8 @@ class Optimizer:
         if backend is not None:
             consultant = Consultant(backend, store, record.name, self.space, self.settings.llm)
         engine = Engine(self.space, self.objective, self.settings, self.task, backend is not None, self.seed)
-        completion = altering.Completion.of(self.space, altering.spaces_of(store.get_alterations(record.name)))
-        self._asker = Asker(store, record.name, engine, consultant, self.seed, completion)
+        added = altering.Completion.of(self.space, altering.spaces_of(store.get_alterations(record.name))).added
+        self._asker = Asker(store, record.name, engine, consultant, self.seed, added)
         self._record, self._backend = record, backend
 
     # Ask and tell ------------------------------------------------------------------------------------------------

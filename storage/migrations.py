@@ -70,9 +70,14 @@ def backup_name(location: str, schema: int) -> str:
     return f"{location}.schema{schema}-backup"
 
 
+def is_present(conn: sqlite3.Connection) -> bool:
+    """Whether a file has the schema that this hybridbo writes."""
+    return version_of(conn) == MIGRATIONS[-1].number
+
+
 def migrated_copy(conn: sqlite3.Connection) -> sqlite3.Connection:
     """A connection to the present schema for a file that cannot be written: the same, or one to a copy in memory."""
-    if version_of(conn) == MIGRATIONS[-1].number:
+    if is_present(conn):
         return conn
     copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     conn.backup(copy)
@@ -81,21 +86,15 @@ def migrated_copy(conn: sqlite3.Connection) -> sqlite3.Connection:
     return copy
 
 
-def migrate(conn: sqlite3.Connection, steps: Sequence[Migration] | None = None) -> bool:
-    """Bring a file up to the last of ``steps``, by default all; safe when several processes do so at once.
-
-    Returns:
-        Whether there was anything to do.
-    """
+def migrate(conn: sqlite3.Connection, steps: Sequence[Migration] | None = None) -> None:
+    """Bring a file up to the last of ``steps``, by default all; safe when several processes do so at once."""
     sums.add_to(conn)
-    before = version_of(conn)
     for step in MIGRATIONS if steps is None else steps:
         if version_of(conn) >= step.number:
             continue
         with immediate(conn):
             if version_of(conn) < step.number:  # nobody else was faster
                 _apply(conn, step)
-    return version_of(conn) > before
 
 
 def _apply(conn: sqlite3.Connection, step: Migration) -> None:

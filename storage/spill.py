@@ -80,6 +80,8 @@ class Result:
             kept = {key: data[key] for key in ("study", "number", "at", "why", "created_at", "started_at")}
             params = None if data["params"] is None else texts.encode_params(data["params"])
             texts.decode_time(kept["at"])
+            if not isinstance(kept["study"], str) or rows.trial_number(kept["number"]) is None:
+                raise ValueError("it names no trial")
             kept["why"] = texts.decode_text(kept["why"])
             return cls(outcome=rows.settled(outcome), params=params, **kept)
         except (KeyError, TypeError, AttributeError, RecursionError, HybridboError) as error:

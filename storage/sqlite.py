@@ -34,6 +34,7 @@ class SqliteStore(SqliteBase):
 
     def __init__(self, path: str, *, timeout_s: float = 30.0, synchronous: str = "FULL") -> None:
         super().__init__(SqliteFile(path, timeout_s=timeout_s, synchronous=synchronous))
+        self._read: dict[str, tuple[rows.Fields, StudyRecord]] = {}
         self._rescue = Rescue(self._file, self._finish, self.record_event)
         self._rescue.merge()
         self._tell_of_missing_wal()
@@ -56,10 +57,15 @@ class SqliteStore(SqliteBase):
     def get_study(self, study: str) -> StudyRecord:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._file.reading() as db:
-            found = list(db.query(statements.STUDY, [texts.clean(study)]))
-            if not found:
+            found = db.conn.execute(statements.STUDY, (texts.clean(study),)).fetchone()
+            if found is None:
                 raise self._not_found(db, study)
-        return self._study(found)
+            if (known := self._read.get(study)) is not None and known[0] == found:  # every ask looks at it
+                return known[1]
+            names = [column[0] for column in db.conn.execute(statements.STUDY, ("",)).description]
+        record = self._study([dict(zip(names, found, strict=True))])
+        self._read[study] = found, record
+        return record
 
     def list_studies(self) -> list[StudyRecord]:
         """See :class:`~hybridbo.ports.TrialStore`."""

@@ -15,7 +15,7 @@ from threading import RLock
 from sqlite_utils import Database
 
 from hybridbo.errors import InvalidSettings, StoreError
-from hybridbo.storage import at_rest, backup, faults, migrations
+from hybridbo.storage import at_rest, backup, faults, migrations, sums
 from hybridbo.storage.turns import Turns
 
 _log = logging.getLogger("hybridbo.storage")
@@ -52,6 +52,7 @@ class SqliteFile:
         self._identity: tuple[int, int] | None = None
         self._db: Database | None = None
         self._is_closed = False
+        self._has_wal = False  # or has tried to
         self._is_writing = False  # a transaction of the thread that has the lock is open
         self._open: list[sqlite3.Connection] = []
         _check_place(location, self.path)
@@ -98,6 +99,7 @@ class SqliteFile:
             try:
                 self._turns.take()
                 db = self._database()  # it may be gone by now
+                self._use_wal(db.conn)
                 self._is_writing = True
                 with migrations.immediate(db.conn):
                     yield db
@@ -121,7 +123,7 @@ class SqliteFile:
     def disconnect(self) -> None:
         """Drop the connection and the place in the queue; the next use makes new ones."""
         self._turns.drop()
-        self._db = None
+        self._db, self._has_wal = None, False
         _rest(self._open)
 
     def _database(self) -> Database:
@@ -162,15 +164,23 @@ class SqliteFile:
 
     def _prepared(self, conn: sqlite3.Connection) -> sqlite3.Connection:
         backup.back_up_before_migration(conn, self.path)
-        self._use_wal(conn)
         conn.execute(f"PRAGMA synchronous = {self._synchronous}")
-        if migrations.migrate(conn):
+        if not migrations.is_present(conn):
+            self._use_wal(conn)
+            migrations.migrate(conn)
             conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a copy without the -wal is known for what it is
+        sums.add_to(conn)
         conn.execute("PRAGMA foreign_keys = ON")  # after the migrations, which may have to rebuild a table
         return conn
 
     def _use_wal(self, conn: sqlite3.Connection) -> None:
-        """Switch a file to WAL, where readers and a writer do not wait for each other, until the last one closes it."""
+        """Switch a file to WAL, where readers and a writer do not wait for each other, until the last one closes it.
+
+        Done before the first change: whoever only reads leaves the file as it is.
+        """
+        if self._has_wal:
+            return
+        self._has_wal = True
         deadline = time.monotonic() + self._timeout_s / 2
         mode = conn.execute("PRAGMA journal_mode").fetchone()[0]
         while mode != "wal":

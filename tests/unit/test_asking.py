@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from hybridbo import Float, Int, Optimizer, errors, leases, owner
-from hybridbo.altering import Completion
 from hybridbo.asking import Asker, Holder
 from hybridbo.engine import Engine
 from hybridbo.objective import Objective
@@ -40,7 +39,7 @@ class Overtaken:
 
 
 def asker(store):
-    return Asker(store, "s", Engine(SPACE, Objective.of(), Settings(), seed=0), None, 0, Completion(SPACE, {}))
+    return Asker(store, "s", Engine(SPACE, Objective.of(), Settings(), seed=0), None, 0)
 
 
 def test_a_proposal_that_another_process_made_first_is_made_afresh(store):

@@ -139,7 +139,8 @@ def test_torn_and_strange_lines_are_moved_away_and_the_rest_is_taken(spill):
     other = json.loads(good) | {
         "outcome": {"state": "COMPLETE", "values": {"value": 1e999}, "value": None, "error": None}
     }
-    strange = [b"[]", b"\xff", b'{"study": 1}', json.dumps(other).encode(), b"[" * 100_000]
+    nameless = [json.dumps(json.loads(good) | change).encode() for change in ({"number": [1]}, {"study": None})]
+    strange = [*nameless, b"[]", b"\xff", b'{"study": 1}', json.dumps(other).encode(), b"[" * 100_000]
     spill.beside.write_bytes(good + b"\n".join(strange) + b"\n" + good[:30])
     spill.keep(result(1), ERROR)  # a line of its own
     assert taken(spill) == [result(), result(1)]
