@@ -208,6 +208,8 @@ class Optimizer:
             InvalidValue: Not a finite number: call :meth:`fail`.
             TrialNotFound: No such trial.
             TellConflict: It ended before, and otherwise.
+            StoreError: It cannot be stored now. A store in a file keeps it beside the file and merges it later; the
+                error says where it is, and its ``kept`` is that path.
         """
         return self._finish(trial, self.objective.outcome(value))
 
@@ -221,6 +223,8 @@ class Optimizer:
         Raises:
             TrialNotFound: No such trial.
             TellConflict: It ended before, and otherwise.
+            StoreError: It cannot be stored now. A store in a file keeps it beside the file and merges it later; the
+                error says where it is, and its ``kept`` is that path.
         """
         text = without_secrets(str(reason)) or "no reason given"
         return self._finish(trial, Outcome(TrialState.FAILED, error=text))

@@ -262,6 +262,14 @@ def test_memory_and_file_know_the_same_names():
     assert public(MemoryStore) == public(SqliteStore)
 
 
+def test_all_that_the_package_offers_is_there():
+    from hybridbo import storage
+
+    assert [getattr(storage, name).__name__ for name in storage.__all__] == storage.__all__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        storage.nothing  # noqa: B018 - asked for
+
+
 def test_import_guard():
     root = Path(__file__).parents[3]
     code = f"import sys; sys.path.insert(0, {str(root)!r}); import storage"

@@ -10,7 +10,7 @@ import pytest
 from hybridbo.errors import StoreBusy, StoreCorrupt, StoreError, TellConflict, TrialNotFound
 from hybridbo.ports import StudyRecord
 from hybridbo.storage import open_store
-from hybridbo.storage.spill import Spill, read
+from hybridbo.storage.spill import Result, Spill, read
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
 
 VALUE = 0.1 + 0.2
@@ -141,6 +141,16 @@ def test_result_goes_to_no_other_trial(hasty, path, what):
             assert '{"x": 1}' in event.message
     [kept] = read(Spill(path).rejected)
     assert (kept.outcome, kept.params) == (COMPLETE, '{"x": 1}')
+
+
+def test_result_of_a_study_of_the_same_name_is_not_merged(store, path):
+    create(store)
+    store.close()
+    old = Result("s", 0, COMPLETE, "2020-01-02T00:00:00.000000Z", "why", created_at="2020-01-01T00:00:00.000000Z")
+    Spill(path).keep(old, StoreError("gone."))
+    with closing(open_store(path)) as again:
+        assert again.get_trials("s")[0].state is TrialState.RUNNING
+    assert read(Spill(path).rejected) == [old]
 
 
 def test_store_that_still_cannot_be_written_can_be_opened(hasty, path, caplog):
