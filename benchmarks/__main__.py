@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: run, analyse, smoke, list, reference."""
+"""``python -m benchmarks``: run, analyse, smoke, speed, store, list, reference."""
 
 import sys
 

@@ -46,6 +46,11 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--trials", default="20,50,100,300", help="lengths of the history, separated by commas")
     speed.add_argument("--methods", default="hybridbo,optuna-gp", help="with 1,000 trials Optuna alone takes minutes")
     speed.set_defaults(command=_speed)
+    from benchmarks import store
+
+    shared = commands.add_parser("store", help="processes on one store: speed, fairness, kills; Optuna's by turns")
+    store.add_arguments(shared)
+    shared.set_defaults(command=store.main)
     commands.add_parser("list", help="suites, problems and methods").set_defaults(command=_list)
     reference = commands.add_parser("reference", help="search the best and worst values of problems without a table")
     reference.add_argument("--suite", default="functions,crash")

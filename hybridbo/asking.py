@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
 
-from hybridbo import owner
+from hybridbo import leases, owner
+from hybridbo.altering import Completion, check_unaltered
 from hybridbo.consult import Consultant
 from hybridbo.engine import Engine
-from hybridbo.errors import StoreBusy, TellConflict
+from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
+from hybridbo.ledger import Ledger
+from hybridbo.parameters import Choice
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, TrialStore
 from hybridbo.trial import History, Outcome, Proposal, Trial, TrialState
 
 _MOST_RACES = 50  # proposals made afresh because another process was faster
-_MOST_OFFERS = 5  # a trial whose process keeps dying is offered that often, then it has failed
+_LONGEST_REQUEST = 200
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who asks.
+
+    Attributes:
+        owner: The process, as in :mod:`hybridbo.owner`.
+        lease_s: For how many seconds it holds the trial without a heartbeat; None for as long as it takes.
+        request_id: The same trial is given to whoever asks under that id; None for a trial of its own.
+    """
+
+    owner: str
+    lease_s: float | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -28,6 +48,10 @@ class Asker:
         engine: Proposes.
         consultant: Answers the engine's requests; None without a language model.
         seed: Seed of every proposal, together with the trial's number.
+        ledger: What is known of the study's trials.
+        space_text: The space as it is stored.
+        added: Parameters that the space has gained, and the value that stands for each in the trials before it.
+        completion: Gives it to them.
     """
 
     store: TrialStore
@@ -35,55 +59,180 @@ class Asker:
     engine: Engine
     consultant: Consultant | None
     seed: int
+    added: Mapping[str, Choice] = field(default_factory=dict)
+    completion: Completion = field(init=False, repr=False, compare=False)
+    ledger: Ledger = field(init=False, repr=False, compare=False)
+    space_text: str = field(init=False, repr=False, compare=False)
 
-    def next(self, holder: str) -> Trial:
-        """A trial for ``holder``: one whose process is gone, else a new one.
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "completion", Completion(self.engine.space, self.added))
+        object.__setattr__(self, "space_text", self.engine.space.to_json())
+        object.__setattr__(self, "ledger", Ledger(self.study, self.engine.space.any_key, self.completion.trial))
+
+    def next(self, holder: Holder) -> Trial:
+        """A trial for ``holder``: that of its request, else one whose worker is lost, else a new one.
 
         Raises:
             SpaceExhausted: Every configuration of a finite space has been proposed.
+            StudyMismatch: Another process has altered the space.
         """
-        return self._offer_again(holder) or self._create(holder)
+        self.check_space()
+        trial = self._requested(holder) or self._offer_again(holder) or self._create(holder)
+        return replace(self.completion.trial(trial), heart=self.heart(trial, holder.lease_s))
 
-    def _offer_again(self, holder: str) -> Trial | None:
-        """The earliest RUNNING trial whose process is gone, now the holder's; None if there is none."""
-        for trial in self.store.get_trials(self.study):
-            if trial.state is not TrialState.RUNNING or not owner.is_gone(trial.owner):
+    def check_space(self) -> None:
+        """See that nobody has altered the space: whoever evaluates here may know nothing of a new parameter.
+
+        Raises:
+            StudyMismatch: Somebody has.
+        """
+        stored = self.store.get_study(self.study).space
+        if stored != self.space_text:  # else as it nearly always is
+            check_unaltered(stored, self.engine.space, self.study)
+
+    def heart(self, trial: Trial, lease_s: float | None) -> leases.Heart:
+        """What sends the heartbeats of a trial."""
+        return leases.Heart(self.store, self.study, trial.number, trial.owner, trial.attempt, lease_s)
+
+    @property
+    def n_started(self) -> int:
+        """How many trials there are that nobody has to be offered again."""
+        known = self.ledger.unfinished(self.store)
+        gone = _Roll()
+        return self.ledger.n_trials - sum(self._waits(trial, gone) for trial in known)
+
+    # Requests ----------------------------------------------------------------------------------------------------
+
+    def _requested(self, holder: Holder) -> Trial | None:
+        """The trial that was given to the same request, now the holder's if its worker is lost; None if there is none.
+
+        Raises:
+            InvalidSettings: An id that is no text.
+        """
+        if holder.request_id is None:
+            return None
+        trial = self.store.find_request(self.study, _checked(holder.request_id))
+        if trial is None or trial.state.is_finished:
+            return trial
+        if trial.state is TrialState.RUNNING and not owner.is_gone(trial.owner) and not leases.has_run_out(trial):
+            return trial
+        return self._hand_over(trial, holder, "The same request asked for it again.") or self.store.get_trial(
+            self.study, trial.number
+        )
+
+    def _bound(self, trial: Trial, holder: Holder) -> Trial:
+        """``trial``, bound to the holder's request; within a transaction that has found the request free."""
+        if holder.request_id is not None:
+            self.store.bind_request(self.study, holder.request_id, trial.number)
+        return trial
+
+    # Lost workers ------------------------------------------------------------------------------------------------
+
+    def _offer_again(self, holder: Holder) -> Trial | None:
+        """The earliest unfinished trial whose worker is lost, now the holder's; None if there is none."""
+        gone = _Roll()
+        for trial in self.ledger.unfinished(self.store):
+            if not self._waits(trial, gone):
+                if leases.has_run_out(trial):  # its offers are used up
+                    self._expire(trial)
                 continue
-            if trial.owner != owner.RELEASED and self._is_deadly(trial):
+            is_gone = gone.has(trial.owner)
+            if is_gone and trial.owner != owner.RELEASED and self._is_deadly(trial):
                 continue
-            taken = self.store.take_over(self.study, trial.number, owner=holder, previous=trial.owner)
+            why = _GIVEN_BACK if trial.owner == owner.RELEASED else _GONE if is_gone else _RUN_OUT
+            held = trial if is_gone else self._expire(trial) or trial
+            taken = self._hand_over(held, holder, why)
             if taken is not None:
-                self._note("trial_offered_again", "The process that evaluated it is gone.", trial.number)
                 return taken
         return None
 
+    def _waits(self, trial: Trial, gone: _Roll) -> bool:
+        """Whether an unfinished trial is to be offered to somebody, or has failed since it killed its workers."""
+        if gone.has(trial.owner):
+            return True
+        is_lost = trial.state is TrialState.STALE or leases.has_run_out(trial)
+        return is_lost and trial.lost < self.engine.settings.store.offers
+
+    def _expire(self, trial: Trial) -> Trial | None:
+        """The trial as STALE; None if it was so already, or somebody was faster."""
+        with self.store.transaction():
+            stale = self.store.expire_lease(self.study, trial.number)
+            if stale is not None:
+                self._note("trial_stale", "Its lease ran out: its worker is taken for lost.", trial.number)
+        return stale
+
+    def _hand_over(self, trial: Trial, holder: Holder, why: str) -> Trial | None:
+        """The trial as the holder's; None if somebody was faster."""
+        with self.store.transaction():
+            other = None if holder.request_id is None else self.store.find_request(self.study, holder.request_id)
+            if other is not None and other.number != trial.number:  # the same request, from elsewhere
+                return other
+            taken = self.store.take_over(
+                self.study,
+                trial.number,
+                owner=holder.owner,
+                previous=trial.owner,
+                attempt=trial.attempt,
+                lost=trial.owner != owner.RELEASED,
+                lease_s=holder.lease_s,
+            )
+            if taken is None:
+                return None
+            self._note("trial_offered_again", why, trial.number)
+            return self._bound(taken, holder)
+
     def _is_deadly(self, trial: Trial) -> bool:
         """Whether the trial has outlived its offers; it has failed then: something in it kills the process."""
-        events = self.store.get_events(self.study)
-        offers = sum(e.kind == "trial_offered_again" and e.trial_number == trial.number for e in events)
-        if offers < _MOST_OFFERS:
+        if trial.lost < self.engine.settings.store.offers:
             return False
-        outcome = Outcome(TrialState.FAILED, error=f"the process that evaluated it died {offers + 1} times")
+        times = f"{trial.lost + 1} time{'s' if trial.lost else ''}"
+        outcome = Outcome(TrialState.FAILED, error=f"the process that evaluated it died {times}")
         with contextlib.suppress(TellConflict):  # somebody has told it meanwhile, and that stands
             self.store.finish_trial(self.study, trial.number, outcome)
         return True
 
-    def _create(self, holder: str) -> Trial:
+    # New trials --------------------------------------------------------------------------------------------------
+
+    def _create(self, holder: Holder) -> Trial:
+        if self.engine.is_quick(self.ledger.history(None)):
+            # processes that propose the same Sobol point would race for it: they do so one after the other
+            with self.store.transaction():
+                history = self._history(in_haste=True)
+                if self.engine.is_quick(history):
+                    trial = self._store(self._propose(history, _NO_CHANCE), holder, history)
+                    if trial is not None:
+                        return trial
         for _ in range(_MOST_RACES):
-            history = History.of(self.store.get_trials(self.study), self.store.get_queue(self.study))
-            proposal = self._propose(history)
-            key = self.engine.space.key(proposal.params)
-            trial = self.store.create_trial(self.study, proposal, key=key, owner=holder, seen=len(history))
+            history = self._history()
+            chance = np.random.default_rng(np.random.SeedSequence([self.seed, len(history)]))
+            proposal = self._propose(history, chance)
+            with self.store.transaction():
+                trial = self._store(proposal, holder, history)
             if trial is not None:
-                for note in proposal.notes:
-                    self._note("fallback", note, trial.number)
                 return trial
         raise StoreBusy(f"{_MOST_RACES} proposals in a row were overtaken by other processes.", "Ask again.")
 
-    def _propose(self, history: History) -> Proposal:
+    def _store(self, proposal: Proposal, holder: Holder, history: History) -> Trial | None:
+        """The new trial, with what is to be noted of it; None if somebody was faster; within a transaction."""
+        if holder.request_id is not None and (other := self.store.find_request(self.study, holder.request_id)):
+            return other  # the same request, from elsewhere
+        key, seen = self.engine.space.key(proposal.params), history.digested(self.engine.space.any_key).n_keyed
+        trial = self.store.create_trial(
+            self.study, proposal, key=key, owner=holder.owner, seen=seen, lease_s=holder.lease_s
+        )
+        if trial is None:
+            return None
+        for note in proposal.notes:
+            self._note("fallback", note, trial.number)
+        return self._bound(trial, holder)
+
+    def _history(self, *, in_haste: bool = False) -> History:
+        return self.ledger.history(self.store, self.store.get_queue(self.study, limit=1), in_haste=in_haste)
+
+    def _propose(self, history: History, chance: np.random.Generator) -> Proposal:
         """Run the engine's generator to its end, answering what it asks."""
         number = len(history)
-        steps = self.engine.suggest(history, 1, np.random.default_rng(np.random.SeedSequence([self.seed, number])))
+        steps = self.engine.suggest(history, 1, chance)
         try:
             request = next(steps)
             while True:
@@ -99,3 +248,44 @@ class Asker:
 
     def _note(self, kind: str, message: str, number: int) -> None:
         self.store.record_event(self.study, Event(kind, message, number))
+
+
+class _NoChance:
+    """Stands for the random generator where none is used, which takes longer to make than the rest of a proposal."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a quick proposal asked for rng.{name}")
+
+
+_NO_CHANCE = cast("np.random.Generator", _NoChance())
+_GONE = "The process that evaluated it is gone."
+_GIVEN_BACK = "It was given back."
+_RUN_OUT = "Its lease had run out."
+
+
+class _Roll:
+    """Which owners are gone, each looked at once."""
+
+    def __init__(self) -> None:
+        self._gone: dict[str | None, bool] = {}
+
+    def has(self, name: str | None) -> bool:
+        if name not in self._gone:
+            self._gone[name] = owner.is_gone(name)
+        return self._gone[name]
+
+
+def _checked(request_id: object) -> str:
+    """The id of a request.
+
+    Raises:
+        InvalidSettings: Not a text, empty, too long, or not to be written as UTF-8.
+    """
+    hint = f"Give a text of 1 to {_LONGEST_REQUEST} characters that is the same when the request is repeated."
+    if not isinstance(request_id, str) or not 0 < len(request_id) <= _LONGEST_REQUEST:
+        raise InvalidSettings(f"request_id={request_id!r:.80} is no id.", hint)
+    try:
+        request_id.encode()
+    except UnicodeEncodeError:
+        raise InvalidSettings(f"request_id={request_id!r:.80} cannot be written as UTF-8.", hint) from None
+    return request_id

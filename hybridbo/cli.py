@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from hybridbo import __version__
+from hybridbo.cli_store import COMMANDS, SPACE, STORE, existing
+from hybridbo.cli_trial import heartbeat
 from hybridbo.errors import HybridboError, InvalidState, InvalidValue
 from hybridbo.exits import Group
+from hybridbo.values import writable
 
 if TYPE_CHECKING:
     from hybridbo.optimizer import Optimizer
@@ -33,26 +36,18 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+main.add_command(heartbeat)
+
 # What the commands share ------------------------------------------------------------------------------------------
 
-_STORE = click.argument("store", type=click.Path(dir_okay=False))
 _STUDY = click.argument("study")
 _NUMBER = click.argument("number", type=click.IntRange(min=0))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _existing(store: str) -> str:
-    """``store`` if there is such a file: to look at a store never makes one."""
-    if not Path(store).is_file():
-        raise InvalidState(
-            f"there is no store {store!r}.", f"Check the path, or start a study: hybridbo init {store} STUDY --space F"
-        )
-    return store
-
-
 @contextlib.contextmanager
 def _opened(store: str, study: str, **options: Any) -> Iterator[Optimizer]:
-    path = _existing(store)
+    path = existing(store)
     from hybridbo.optimizer import Optimizer
 
     with Optimizer.load(path, study, **options) as opt:
@@ -85,15 +80,9 @@ def demo(context: click.Context, trials: int, store: str, seed: int | None, llm:
 
 
 @main.command()
-@_STORE
+@STORE
 @_STUDY
-@click.option(
-    "--space",
-    "file",
-    type=click.File("rb", lazy=True),
-    required=True,
-    help="JSON file of the space; - for standard input.",
-)
+@SPACE
 @click.option("--direction", type=click.Choice(["minimize", "maximize"]), help="Of a single objective.")
 @click.option("--objective", "objectives", multiple=True, metavar="NAME=DIRECTION", help="One of several; repeat it.")
 @click.option("--constraint", "constraints", multiple=True, metavar="'NAME <= BOUND'", help="Or >=; may be repeated.")
@@ -127,13 +116,15 @@ def init(
 
 
 @main.command()
-@_STORE
+@STORE
 @_STUDY
-def ask(store: str, study: str) -> None:
+@click.option("--request-id", metavar="ID", help="Asking again under it gives the same trial.")
+@click.option("--lease", type=float, metavar="SECONDS", help="Without a heartbeat for so long, another is given it.")
+def ask(store: str, study: str, request_id: str | None, lease: float | None) -> None:
     """Print the next trial as one line of JSON: {"number": 3, "params": {...}}."""
     answers = sys.stdout  # a backend that prints must not get between a script and its line
     with contextlib.redirect_stdout(sys.stderr), _opened(store, study) as opt:
-        trial = opt.ask(detached=True)
+        trial = opt.ask(detached=True, request_id=request_id, lease_s=lease)
         data = {"number": trial.number, "params": trial.params}
         try:
             if answers is None:
@@ -145,7 +136,7 @@ def ask(store: str, study: str) -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True})  # -0.5 is a value, not an option
-@_STORE
+@STORE
 @_STUDY
 @_NUMBER
 @click.argument("value")
@@ -157,7 +148,7 @@ def tell(store: str, study: str, number: int, value: str) -> None:
 
 
 @main.command()
-@_STORE
+@STORE
 @_STUDY
 @_NUMBER
 @click.option("--reason", required=True, help="Why it failed, in words.")
@@ -168,7 +159,7 @@ def fail(store: str, study: str, number: int, reason: str) -> None:
 
 
 @main.command()
-@_STORE
+@STORE
 @_STUDY
 @_JSON
 def best(store: str, study: str, as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
@@ -193,7 +184,7 @@ def best(store: str, study: str, as_json: bool) -> None:  # noqa: FBT001 - click
 
 
 @main.command()
-@_STORE
+@STORE
 @click.argument("study", required=False)
 @_JSON
 def show(store: str, study: str | None, as_json: bool) -> None:  # noqa: FBT001 - as above
@@ -211,7 +202,7 @@ def show(store: str, study: str | None, as_json: bool) -> None:  # noqa: FBT001 
 
 
 @main.command()
-@_STORE
+@STORE
 @_STUDY
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), required=True, help="What to write.")
 @click.option("-o", "--output", type=click.Path(allow_dash=True), default="-", help="File; standard output by default.")
@@ -223,18 +214,22 @@ def export(store: str, study: str, form: str, output: str) -> None:
         if form == "json":
             text = _json(tables.study_data(opt, _llm(opt)))
         else:
-            text = tables.trials_csv(opt.trials, opt.objective, list(opt.space))
+            text = writable(tables.trials_csv(opt.trials, opt.objective, list(opt.space)))
     if output == "-":
         click.echo(text, nl=False)
     else:
         _write(text, Path(output), store)
 
 
+for _command in COMMANDS:
+    main.add_command(_command)
+
+
 # What they print --------------------------------------------------------------------------------------------------
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    return writable(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
 def _print_json(data: Any) -> None:
@@ -245,7 +240,7 @@ def _show_studies(store: str, *, as_json: bool) -> None:
     from hybridbo import tables
     from hybridbo.storage import open_store
 
-    with contextlib.closing(open_store(_existing(store))) as opened:
+    with contextlib.closing(open_store(existing(store))) as opened:
         studies = [tables.study_row(record, opened.get_trials(record.name)) for record in opened.list_studies()]
     if as_json:
         _print_json(studies)

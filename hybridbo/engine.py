@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from hybridbo import knowledge, policy, sobol
+from hybridbo import coverage, knowledge, policy
 from hybridbo.belief import Advice
 from hybridbo.errors import SpaceExhausted
 from hybridbo.llm.parse import parse_advice
@@ -27,15 +28,18 @@ from hybridbo.observe import Observations, merits, observe, weighed
 from hybridbo.parameters import Array, Params
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
 from hybridbo.settings import Settings
+from hybridbo.sobol import SobolPoints
 from hybridbo.space import Space
-from hybridbo.trial import History, Origin, Proposal, Trial, TrialState
+from hybridbo.trial import History, Origin, Proposal
 
 if TYPE_CHECKING:
     from hybridbo.gp.propose import Guide
 
+Taken: TypeAlias = AbstractSet[str]  # Space.key of every trial
 Steps: TypeAlias = Generator[ChatRequest, ChatReply | ChatFailure, list[Proposal]]
 
 _logger = logging.getLogger(__name__)
+_SOBOL_POINTS = 1024  # looked through beyond the points used before a space counts as used up
 
 
 @dataclass(frozen=True)
@@ -84,25 +88,28 @@ class Engine:
                     raise
                 break
             proposals.append(proposal)
-            history = _with_pending(history, proposal)
+            history = history.with_pending(proposal)
         return proposals
 
     def default_params(self) -> Params:
         """The default configuration (arm 0): declared, else published, else middle values."""
         return self.space.complete({}, knowledge.defaults(self.space))
 
+    def is_quick(self, history: History) -> bool:
+        """Whether the next proposal takes no model and no advice, hence microseconds; what it needs is loaded then."""
+        decision = self._decide(history, policy.Standing())
+        if decision.source == "sobol" and not self.has_llm:
+            self._points.prepare()
+            return True
+        return decision.source in {"user", "default"}
+
     def _suggest_one(
         self, history: History, rng: np.random.Generator
     ) -> Generator[ChatRequest, ChatReply | ChatFailure, Proposal]:
-        keys = {trial.number: self._key(trial.params) for trial in history.trials}
-        taken, default = set(keys.values()), self.default_params()
-        defaults = {number for number, key in keys.items() if key == self.space.key(default)}
-        standing = policy.Standing()
-        if self.has_llm:
-            standing = policy.standing(history, merits(history, self.objective), defaults)
-        decision = policy.next_source(
-            history, self.settings, default_is_open=not defaults, has_llm=self.has_llm, llm=standing
-        )
+        digest = history.digested(self.space.any_key)
+        history, taken = replace(history, digest=digest), digest.keys
+        standing = self._standing(history)
+        decision = self._decide(history, standing)
         if decision.source == "user":
             return Proposal(history.queued[0], Origin("user", decision.reason))
         if len(taken) >= self.space.size:
@@ -110,13 +117,36 @@ class Engine:
                 f"all {self.space.size} configurations of the space have been proposed.", "The search is complete."
             )
         if decision.source == "default":
-            return Proposal(default, Origin("default", decision.reason))
+            return Proposal(self.default_params(), Origin("default", decision.reason))
         advice, trouble = yield from self._advice()
         if decision.source == "gp":
             return self._gp(history, taken, _Voice(advice, standing), trouble, rng)
         if decision.source == "llm":
             return self._seed(history, taken, advice, trouble, decision.reason)
         return self._sobol(history, taken, decision.reason, (trouble,) if trouble else (), towards=True)
+
+    def _decide(self, history: History, standing: policy.Standing) -> policy.Decision:
+        default_is_open = self._default_key not in history.digested(self.space.any_key).keys
+        return policy.next_source(
+            history, self.settings, default_is_open=default_is_open, has_llm=self.has_llm, llm=standing
+        )
+
+    def _standing(self, history: History) -> policy.Standing:
+        """How the LLM's configurations have done; open without an LLM."""
+        if not self.has_llm:
+            return policy.Standing()
+        default = self.default_params()
+        same = (trial for trial in history.trials if trial.params == default)  # 1 equals True, their keys differ
+        defaults = {trial.number for trial in same if self.space.any_key(trial.params) == self._default_key}
+        return policy.standing(history, merits(history, self.objective), defaults)
+
+    @cached_property
+    def _default_key(self) -> str:
+        return self.space.key(self.default_params())
+
+    @cached_property
+    def _points(self) -> SobolPoints:
+        return SobolPoints(len(self.space), self.seed)
 
     # Advice ------------------------------------------------------------------------------------------------------
 
@@ -133,7 +163,7 @@ class Engine:
         why = advice.rejections[0].why if advice.rejections else "it names none"
         return advice, f"The LLM's reply holds no usable configuration ({why})"
 
-    def _seed(self, history: History, taken: set[str], advice: Advice, trouble: str | None, reason: str) -> Proposal:
+    def _seed(self, history: History, taken: Taken, advice: Advice, trouble: str | None, reason: str) -> Proposal:
         for rank, point in enumerate(advice.points):
             if self.space.key(point) not in taken:
                 why = f" {advice.rationale}" if advice.rationale else ""
@@ -145,29 +175,41 @@ class Engine:
     # Sources -----------------------------------------------------------------------------------------------------
 
     def _sobol(
-        self, history: History, taken: set[str], reason: str, notes: tuple[str, ...], *, towards: bool = False
+        self, history: History, taken: Taken, reason: str, notes: tuple[str, ...], *, towards: bool = False
     ) -> Proposal:
         """The next point of the study's Sobol sequence that has not been taken.
 
         ``towards``: every second one is drawn towards published beliefs, if there are any.
         """
         reason = " ".join([*(f"{note}; a Sobol point fills in." for note in notes), reason]).strip()
-        move = self._towards_beliefs if towards else _as_they_are
-        params = sobol.next_point(self.space, self.seed, history.trials, taken, move)
+        params = coverage.best_of(self.space, history, self._free(history, taken, towards=towards))
+        if params is None:
+            raise SpaceExhausted("all configurations of the space have been proposed.", "The search is complete.")
         return Proposal(params, Origin("sobol", reason), notes)
 
+    def _free(self, history: History, taken: Taken, *, towards: bool) -> Iterator[Params]:
+        """Points of the sequence that have not been taken; behind them, whatever is left of a finite space."""
+        used = history.digested(self.space.any_key).n_sobol
+        for index in range(used, used + _SOBOL_POINTS):
+            point = self._points[index]
+            if towards and index % 2:
+                point = self._towards_beliefs(point[None, :])[0]
+            params = self.space.decode(point)
+            if self.space.key(params) not in taken:
+                yield params
+        yield from (params for params in self.space.configurations() if self.space.key(params) not in taken)
+
     def _towards_beliefs(self, points: Array) -> Array:
-        """Points of the unit cube, shape (n, d), every second one drawn from published beliefs, if there are any."""
+        """Points of the unit cube, shape (n, d), as draws from published beliefs; as they are where there are none."""
         beliefs = knowledge.beliefs(self.space)
         if not beliefs:
             return points
         from hybridbo.gp.prior import warp
 
-        points[1::2] = warp(self.space, beliefs, points[1::2])
-        return points
+        return warp(self.space, beliefs, points)
 
     def _gp(
-        self, history: History, taken: set[str], voice: _Voice, trouble: str | None, rng: np.random.Generator
+        self, history: History, taken: Taken, voice: _Voice, trouble: str | None, rng: np.random.Generator
     ) -> Proposal:
         notes = (trouble,) if trouble else ()
         try:
@@ -183,7 +225,7 @@ class Engine:
     def _gp_proposal(
         self,
         history: History,
-        taken: set[str],
+        taken: Taken,
         voice: _Voice,
         notes: tuple[str, ...],
         rng: np.random.Generator,
@@ -208,7 +250,7 @@ class Engine:
         reason = " ".join([reason, *said, *about_cost, *(note if note.endswith(".") else f"{note}." for note in notes)])
         return Proposal(found.params, Origin("gp", reason, *self._prediction(found.loss_mean, found.loss_sd)), notes)
 
-    def _guide(self, seen: Observations, voice: _Voice, taken: set[str]) -> tuple[Guide, list[str]]:
+    def _guide(self, seen: Observations, voice: _Voice, taken: Taken) -> tuple[Guide, list[str]]:
         """The beliefs that the results have not contradicted, the LLM's before published ones, and what they weigh."""
         from hybridbo.gp.prior import log_density
         from hybridbo.gp.propose import Guide
@@ -255,13 +297,6 @@ class Engine:
             return power, (f"Durations do not count any more: {why}.",)
         return power, (f"Divided by the expected duration to the power of {power:.2g}: {why}.",)
 
-    def _key(self, params: Params) -> str:
-        """``Space.key``, or any text where a store made elsewhere holds what the space cannot read."""
-        try:
-            return self.space.key(params)
-        except (TypeError, ValueError, ArithmeticError):
-            return repr(params)
-
     # Values ------------------------------------------------------------------------------------------------------
 
     def _prediction(self, loss: float, sd: float) -> tuple[float | None, float | None]:
@@ -278,13 +313,3 @@ class _Voice:
 
     advice: Advice
     standing: policy.Standing
-
-
-def _as_they_are(points: Array) -> Array:
-    return points
-
-
-def _with_pending(history: History, proposal: Proposal) -> History:
-    trial = Trial(len(history), proposal.params, TrialState.RUNNING, proposal.origin, datetime.min.replace(tzinfo=UTC))
-    queued = history.queued[1:] if proposal.origin.source == "user" else history.queued
-    return replace(history, pending=(*history.pending, trial), queued=queued)

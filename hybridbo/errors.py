@@ -110,7 +110,13 @@ class SpaceExhausted(HybridboError):
 
 
 class StoreError(HybridboError):
-    """The trial store cannot be read or written."""
+    """The trial store cannot be read or written.
+
+    Attributes:
+        kept: The file that keeps the finished result which could not be stored; None if there is none.
+    """
+
+    kept: str | None = None
 
 
 class StoreBusy(StoreError):

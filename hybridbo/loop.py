@@ -8,21 +8,35 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from hybridbo.errors import InvalidSettings, InvalidValue, SpaceExhausted, StoreBusy, StoreError, describe_error
+from hybridbo import leases
+from hybridbo.errors import (
+    InvalidSettings,
+    InvalidValue,
+    SpaceExhausted,
+    StoreBusy,
+    StoreError,
+    TellConflict,
+    describe_error,
+)
 from hybridbo.parameters import Params
-from hybridbo.ports import Event
+from hybridbo.ports import Event, TrialStore
+from hybridbo.settings import Settings
 from hybridbo.trial import Origin, Trial
 from hybridbo.values import is_number
 
 _logger = logging.getLogger(__name__)
 _TELLS = 10  # attempts to store a value, each as long as the store's busy time-out
-_SHOWN = ("fallback", "llm_failed", "llm_reply", "trial_offered_again")  # events that whoever watches is told
+_SHOWN = ("fallback", "llm_failed", "llm_reply", "trial_offered_again", "trial_stale")  # told to whoever watches
 
 ObjectiveFunction = Callable[[Params], Any]
 
 
 class Study(Protocol):
     """What the loop needs of an Optimizer."""
+
+    store: TrialStore
+    study: str
+    settings: Settings
 
     @property
     def n_started(self) -> int:
@@ -40,7 +54,7 @@ class Study(Protocol):
     def llm_usage(self) -> Any:
         """An LLMUsage, for the watcher."""
 
-    def ask(self) -> Trial:
+    def ask(self, *, lease_s: float | None = None) -> Trial:
         """The next trial."""
 
     def tell(self, trial: Trial, value: Any) -> Trial:
@@ -52,7 +66,7 @@ class Study(Protocol):
     def release(self, trial: Trial) -> None:
         """Give a trial back."""
 
-    def note(self, kind: str, message: str) -> None:
+    def note(self, kind: str, message: str, trial_number: int | None = None) -> None:
         """Record an event."""
 
 
@@ -104,6 +118,15 @@ class OpenTrial:
         """Who proposed it, and why."""
         return self._trial.origin
 
+    @property
+    def attempt(self) -> int:
+        """How often it was handed out before."""
+        return self._trial.attempt
+
+    def heartbeat(self) -> bool:
+        """See :meth:`hybridbo.Trial.heartbeat`; within the ``with`` block a thread sends them by itself."""
+        return self._trial.heartbeat()
+
 
 def run(
     study: Study, objective: ObjectiveFunction, target: float, timeout: float | None, watcher: Watcher | None
@@ -117,7 +140,7 @@ def run(
     told = len(study.events)
     while study.n_started < target and time.monotonic() < deadline:
         try:
-            trial = study.ask()
+            trial = study.ask(lease_s=leases.watched(study.settings.store.lease_s))
         except SpaceExhausted as error:
             study.note("space_exhausted", error.message)
             if watcher:
@@ -135,19 +158,39 @@ def run(
 
 
 def evaluate(study: Study, trial: Trial, objective: ObjectiveFunction) -> Trial:
-    """Call the objective on one trial and store how it ended."""
+    """Call the objective on one trial and store how it ended.
+
+    Where the trial was taken for lost meanwhile and another worker has told it, that stands, and the run goes on.
+    """
     try:
-        value = objective(dict(trial.params))
+        with leases.renewing(trial):
+            value = objective(dict(trial.params))
     except (Exception, SystemExit) as error:  # whatever the user's code raises is a failed trial
         _logger.warning("trial %d failed", trial.number, exc_info=error)
-        return study.fail(trial, describe_error(error))
+        why = describe_error(error)
+        return _unless_lost(study, trial, lambda: study.fail(trial, why))
     except BaseException:
         study.release(trial)
         raise
+    return _unless_lost(study, trial, lambda: _tell_or_fail(study, trial, value))
+
+
+def _tell_or_fail(study: Study, trial: Trial, value: Any) -> Trial:
     try:
         return _tell(study, trial, value)
     except InvalidValue as error:
         return study.fail(trial, error.message)
+
+
+def _unless_lost(study: Study, trial: Trial, end: Callable[[], Trial]) -> Trial:
+    try:
+        return end()
+    except TellConflict as error:
+        stored = study.store.get_trial(study.study, trial.number)
+        if stored.attempt == trial.attempt:
+            raise
+        study.note("told_too_late", f"Another worker was faster: {error.message}", trial.number)
+        return stored
 
 
 def _tell(study: Study, trial: Trial, value: Any) -> Trial:
@@ -162,13 +205,16 @@ def _tell(study: Study, trial: Trial, value: Any) -> Trial:
         except StoreBusy as error:
             _logger.warning("trial %d cannot be stored yet: %s", trial.number, error.message)
             if attempt == _TELLS - 1:
-                raise _lost(trial, value, error) from error
+                raise _lost(trial, value, error) from error.__cause__
         except StoreError as error:
-            raise _lost(trial, value, error) from error
+            raise _lost(trial, value, error) from error.__cause__
     raise AssertionError  # the loop has returned or raised
 
 
 def _lost(trial: Trial, value: Any, error: StoreError) -> StoreError:
+    """What to raise when a value could not be stored: the store has kept it elsewhere, or the message holds it."""
+    if error.kept is not None:
+        return error
     message = f"trial {trial.number} gave {value!r}, which could not be stored: {error.message}"
     return type(error)(message, f"{error.hint} Then call opt.tell({trial.number}, {value!r}).")
 

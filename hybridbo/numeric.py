@@ -144,15 +144,20 @@ class _Numeric:
     def _round_continuous(self, x: float) -> float:
         if x <= self.low or x >= self.high:
             return float(self.low if x <= self.low else self.high)  # the ends as declared, however many digits
+        rounded = float(f"{x:.{self._digits}g}") if self.log else round(x, self._digits)
+        if not self.low < rounded < self.high:
+            rounded = float(self.low if rounded <= self.low else self.high)
+        return rounded + 0.0  # never -0.0
+
+    @cached_property
+    def _digits(self) -> int:
+        """Significant digits of a value on a log scale, else decimals; computed once, for every trial is rounded."""
         if self.log:
             spread = math.log(self.high) - math.log(self.low)
-            digits = _DIGITS - min(0, math.floor(math.log10(spread)))
-            rounded = float(f"{x:.{digits}g}")
-        else:
-            largest = max(abs(self.low), abs(self.high))
-            decimals = _DIGITS - math.floor(math.log10(self.high - self.low))
-            rounded = round(x, min(decimals, 14 - math.floor(math.log10(largest)), 323))
-        return min(float(self.high), max(float(self.low), rounded)) + 0.0  # + 0.0: never -0.0
+            return _DIGITS - min(0, math.floor(math.log10(spread)))
+        largest = max(abs(self.low), abs(self.high))
+        decimals = _DIGITS - math.floor(math.log10(self.high - self.low))
+        return min(decimals, 14 - math.floor(math.log10(largest)), 323)
 
     # Unit interval -----------------------------------------------------------------------------------------------
 

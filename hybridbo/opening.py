@@ -41,13 +41,12 @@ def open_study(store: TrialStore, record: StudyRecord) -> StudyRecord:
         StudyMismatch: It exists with another space, direction or constraint.
     """
     stored = store.create_study(record)
-    rows = Space.from_json(stored.space).differences(Space.from_json(record.space))
+    hint = "Give the study's own space and direction, or another study name."
+    if rows := Space.from_json(stored.space).differences(Space.from_json(record.space)):
+        hint += " To change the space of the study: opt = Optimizer.load(store, study), then opt.alter(space)."
     rows += Objective.from_json(stored.objective).differences(Objective.from_json(record.objective))
     if rows:
-        raise StudyMismatch(
-            f"study {stored.name!r} exists and differs: {'; '.join(rows)}.",
-            "Give the study's own space and direction, or another study name.",
-        )
+        raise StudyMismatch(f"study {stored.name!r} exists and differs: {'; '.join(rows)}.", hint)
     return stored
 
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
 
-from hybridbo import knowledge, loop, owner
-from hybridbo.asking import Asker
+from hybridbo import altering, knowledge, leases, loop, owner
+from hybridbo.asking import Asker, Holder
 from hybridbo.backends import get_backend
 from hybridbo.consult import Consultant, LLMUsage, without_secrets
 from hybridbo.engine import Engine
@@ -21,7 +21,7 @@ from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, Trial
 from hybridbo.objective import Objective
 from hybridbo.opening import backend_name, checked_seed, new_record, objective_of, open_study
 from hybridbo.parameters import Params
-from hybridbo.ports import ChatBackend, Event, StudyRecord, TrialStore
+from hybridbo.ports import Alteration, ChatBackend, Event, StudyRecord, TrialStore
 from hybridbo.settings import Settings
 from hybridbo.space import Space, SpaceLike
 from hybridbo.storage import open_store
@@ -88,7 +88,7 @@ class Optimizer:
             seed=stored.seed if seed is None else record.seed,
             settings=stored.settings if settings is None else record.settings,
         )
-        self._join(opened, used, backend)
+        self._join(_as_wanted(opened, store, used), used, backend)
         if used.seed != stored.seed:
             self.note("seed_changed", f"The study's seed is {stored.seed}; this Optimizer was given {used.seed}.")
 
@@ -122,11 +122,16 @@ class Optimizer:
                 opened.close()
             raise
         self = cls.__new__(cls)
-        self._join(opened, used, backend)
+        self._join(_as_wanted(opened, store, used), used, backend)
         return self
 
     def _join(self, store: TrialStore, record: StudyRecord, backend: ChatBackend | None) -> None:
         """Put the parts together."""
+        self._asking = threading.RLock()
+        self._run_before = False
+        self._put_together(store, record, backend)
+
+    def _put_together(self, store: TrialStore, record: StudyRecord, backend: ChatBackend | None) -> None:
         if not (log := logging.getLogger("hybridbo")).handlers:
             log.addHandler(logging.NullHandler())  # silent until the user sets logging up; not done on import
         self.store, self.study, self.task, self.seed = store, record.name, record.task, record.seed
@@ -137,26 +142,34 @@ class Optimizer:
         if backend is not None:
             consultant = Consultant(backend, store, record.name, self.space, self.settings.llm)
         engine = Engine(self.space, self.objective, self.settings, self.task, backend is not None, self.seed)
-        self._asker = Asker(store, record.name, engine, consultant, self.seed)
-        self._asking = threading.RLock()
-        self._run_before = False
+        added = altering.Completion.of(self.space, altering.spaces_of(store.get_alterations(record.name))).added
+        self._asker = Asker(store, record.name, engine, consultant, self.seed, added)
+        self._record, self._backend = record, backend
 
     # Ask and tell ------------------------------------------------------------------------------------------------
 
-    def ask(self, *, detached: bool = False) -> Trial:
+    def ask(self, *, detached: bool = False, request_id: str | None = None, lease_s: float | None = None) -> Trial:
         """The next trial to evaluate.
 
-        A RUNNING trial whose process has died is offered again first. Otherwise the trial depends on the seed, the
-        history and the LLM's stored replies alone.
+        A trial whose worker is lost is offered again first: its process has died, or its lease has run out without a
+        :meth:`heartbeat`. Otherwise the trial depends on the seed, the history and the LLM's stored replies alone.
 
         Args:
-            detached: The trial outlives this process (the command line asks so): it is not offered again.
+            detached: The trial outlives this process (the command line asks so): it has no lease unless one is given.
+            request_id: Any text. Asking again under it, from another process too, returns the same trial, so that an
+                ask whose answer was lost can be repeated.
+            lease_s: Seconds without a heartbeat after which the worker is taken for lost; ``settings.store.lease_s``
+                (a day) by default, ``math.inf`` for never.
 
         Raises:
+            InvalidSettings: A request id that is no text, a lease that is not positive.
             SpaceExhausted: Every configuration of a finite space has been proposed.
+            StudyMismatch: Another process has altered the space.
             StoreError: The store cannot be read or written.
         """
-        holder = owner.DETACHED if detached else owner.current()
+        if lease_s is None and not detached:
+            lease_s = self.settings.store.lease_s
+        holder = Holder(owner.DETACHED if detached else owner.current(), lease_s, request_id)
         with self._asking:
             return self._asker.next(holder)
 
@@ -181,7 +194,8 @@ class Optimizer:
     def tell(self, trial: Trial | loop.OpenTrial | int, value: float | Mapping[str, float]) -> Trial:
         """Store the value of a trial.
 
-        Telling the same again changes nothing.
+        Telling the same again changes nothing. A trial that was taken for lost may be told as well: the first who
+        tells it is believed.
 
         Args:
             trial: The trial, or its number.
@@ -194,9 +208,10 @@ class Optimizer:
             InvalidValue: Not a finite number: call :meth:`fail`.
             TrialNotFound: No such trial.
             TellConflict: It ended before, and otherwise.
+            StoreError: It cannot be stored now. A store in a file keeps it beside the file and merges it later; the
+                error says where it is, and its ``kept`` is that path.
         """
-        outcome = self.objective.outcome(value)
-        return self.store.finish_trial(self.study, _number(trial), outcome)
+        return self._finish(trial, self.objective.outcome(value))
 
     def fail(self, trial: Trial | loop.OpenTrial | int, reason: object = "") -> Trial:
         """Store that a trial failed; the search learns to keep away from its like.
@@ -208,13 +223,38 @@ class Optimizer:
         Raises:
             TrialNotFound: No such trial.
             TellConflict: It ended before, and otherwise.
+            StoreError: It cannot be stored now. A store in a file keeps it beside the file and merges it later; the
+                error says where it is, and its ``kept`` is that path.
         """
         text = without_secrets(str(reason)) or "no reason given"
-        return self.store.finish_trial(self.study, _number(trial), Outcome(TrialState.FAILED, error=text))
+        return self._finish(trial, Outcome(TrialState.FAILED, error=text))
+
+    def _finish(self, trial: Trial | loop.OpenTrial | int, outcome: Outcome) -> Trial:
+        attempt = trial.attempt if isinstance(trial, (Trial, loop.OpenTrial)) else None
+        return leases.finish(self.store, self.study, _number(trial), outcome, attempt)
+
+    def heartbeat(self, trial: Trial | loop.OpenTrial | int, lease_s: float | None = None) -> bool:
+        """Tell the store that a trial is still being evaluated, which extends its lease.
+
+        Args:
+            trial: The trial, or its number: then for whoever holds it.
+            lease_s: For how many seconds this is good; ``settings.store.lease_s`` by default.
+
+        Returns:
+            Whether the worker of this trial holds it still. False: it was taken for lost and another one has been
+            given it, or it has ended.
+
+        Raises:
+            TrialNotFound: No such trial.
+            StoreError: The store cannot be written.
+        """
+        if not isinstance(trial, Trial):
+            trial = self.store.get_trial(self.study, _number(trial))
+        return self._asker.heart(trial, self.settings.store.lease_s if lease_s is None else lease_s)()
 
     def release(self, trial: Trial) -> None:
         """Give a RUNNING trial back: whoever asks next is offered it again."""
-        self.store.take_over(self.study, trial.number, owner=owner.RELEASED, previous=trial.owner)
+        leases.release(self.store, self.study, trial)
 
     def enqueue(self, params: Mapping[str, Any]) -> bool:
         """Have a configuration evaluated next, with origin ``"user"``.
@@ -227,9 +267,33 @@ class Optimizer:
 
         Raises:
             InvalidParams: Naming every offending parameter.
+            StudyMismatch: Another process has altered the space.
         """
         complete = self.space.complete(params, knowledge.defaults(self.space))
-        return self.store.enqueue(self.study, complete, key=self.space.key(complete))
+        with self.store.transaction():
+            self._asker.check_space()
+            return self.store.enqueue(self.study, complete, key=self.space.key(complete))
+
+    def alter(self, space: SpaceLike) -> None:
+        """Give the study another space: widen a range, add a choice, or add a parameter with a default.
+
+        The trials so far stay as they are and are learned from: where they lack a parameter, they count as evaluated
+        with its default. The old space is kept, see :attr:`alterations`. Other processes that hold the study can tell
+        what they have asked for; their next ask raises StudyMismatch, since what they evaluate with may know nothing of
+        a new parameter.
+
+        Args:
+            space: The whole new space.
+
+        Raises:
+            InvalidSpace: A trial so far would not belong to it, or a parameter is missing, of another type, or new and
+                without a default; naming it. Nothing is changed then.
+            StudyMismatch: Another process has altered the space.
+        """
+        with self._asking:
+            new = Space.of(space)
+            if altering.alter(self.store, self.study, self.space, new):
+                self._put_together(self.store, replace(self._record, space=new.to_json()), self._backend)
 
     # Evaluating here ---------------------------------------------------------------------------------------------
 
@@ -239,11 +303,12 @@ class Optimizer:
 
         An exception fails the trial and propagates; a value that is not finite fails it; Ctrl-C gives it back.
         """
-        asked = self.ask()
+        asked = self.ask(lease_s=leases.watched(self.settings.store.lease_s))
         handle = loop.OpenTrial(asked)
         try:
-            yield handle
-            if handle.value is None and not self.trials[asked.number].state.is_finished:
+            with leases.renewing(asked):
+                yield handle
+            if handle.value is None and not self.store.get_trial(self.study, asked.number).state.is_finished:
                 raise InvalidState(f"trial {asked.number} was given no value.", "Set trial.value in the with block.")
         except (Exception, SystemExit) as error:  # a training that exits has failed, and must not be offered for ever
             self.fail(asked, describe_error(error))
@@ -293,13 +358,13 @@ class Optimizer:
 
     @property
     def trials(self) -> list[Trial]:
-        """All trials, by number."""
-        return self.store.get_trials(self.study)
+        """All trials, by number. Only what has changed since the last time is read from the store."""
+        return [trial.copied() for trial in self._asker.ledger.trials(self.store)]
 
     @property
     def n_started(self) -> int:
         """How many trials there are that nobody has to be offered again."""
-        return sum(trial.state.is_finished or not owner.is_gone(trial.owner) for trial in self.trials)
+        return self._asker.n_started
 
     @property
     def best(self) -> Trial | None:
@@ -315,7 +380,8 @@ class Optimizer:
     @property
     def incumbent(self) -> Trial | None:
         """The same as :attr:`best`, but None with several objectives."""
-        return self.objective.best(self.trials)
+        best = self.objective.best(self._asker.ledger.trials(self.store))
+        return best and best.copied()
 
     @property
     def pareto_front(self) -> list[Trial]:
@@ -326,6 +392,11 @@ class Optimizer:
     def events(self) -> Sequence[Event]:
         """What befell the study: fall-backs, trials offered again, failures of the LLM."""
         return self.store.get_events(self.study)
+
+    @property
+    def alterations(self) -> Sequence[Alteration]:
+        """The changes of the space: the old one, the new one, and the first trial of it."""
+        return self.store.get_alterations(self.study)
 
     @property
     def llm_usage(self) -> LLMUsage:
@@ -348,6 +419,15 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"Optimizer(study={self.study!r}, store={self.store.location!r}, llm={self.llm!r})"
+
+
+def _as_wanted(opened: TrialStore, given: object, record: StudyRecord) -> TrialStore:
+    """The store as the study's settings have it; one that was given as an object stays as it is."""
+    synchronous = Settings.model_validate_json(record.settings).store.synchronous
+    if opened is given or synchronous == "FULL":
+        return opened
+    opened.close()
+    return open_store(opened.location, synchronous=synchronous)
 
 
 def _number(trial: Trial | loop.OpenTrial | int) -> int:

@@ -21,14 +21,15 @@ RELEASED = "released"
 
 def current() -> str:
     """The owner that this process is; a forked child is another one than its parent."""
-    pid = os.getpid()
-    return f"{_machine()}/{pid}/{_start_of(pid)}"
+    return _named(os.getpid())
 
 
 def is_gone(owner: str | None) -> bool:
     """Whether the owner's process has surely ended; False where that cannot be known from here."""
     if owner == RELEASED:
         return True
+    if owner == current():
+        return False
     machine, _, rest = (owner or "").rpartition("/")
     machine, _, pid = machine.rpartition("/")
     if _booted_since(machine):
@@ -58,6 +59,15 @@ def _start_of(pid: int) -> str:
     except OSError:
         return "gone" if Path("/proc/self/stat").exists() else "-"
     return "gone" if fields[0] in "ZX" else fields[19]
+
+
+@cache
+def _named(pid: int) -> str:
+    return f"{_machine()}/{pid}/{_start_of(pid)}"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_named.cache_clear)  # a number that an ancestor had may be used again
 
 
 @cache

@@ -1,187 +1,35 @@
 """What the core asks of the world outside, as Protocols, and the values that cross those borders.
 
-Two ports: a :class:`ChatBackend` answers a request with text, and a :class:`TrialStore` keeps a study. The contracts in
+Two ports: a :class:`ChatBackend` answers a request with text (it stands in :mod:`hybridbo.chat`), and a
+:class:`TrialStore` keeps a study (what it keeps besides trials, in :mod:`hybridbo.stored`). The contracts in
 :mod:`hybridbo.testing` say what an implementation must do; anything that passes them will serve.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
 
-from hybridbo.errors import Advice
+from hybridbo.chat import ChatBackend, ChatFailure, ChatReply, ChatRequest, topic_hash
 from hybridbo.parameters import Params
+from hybridbo.stored import Alteration, Changes, Completer, Event, LLMCall, StudyRecord
 from hybridbo.trial import Outcome, Proposal, Trial
 
-# The language model ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ChatRequest:
-    """A question to a language model.
-
-    Attributes:
-        purpose: What the answer is for: ``"seeds"``.
-        task: The user's description of the task, as given.
-        space: The space as plain data, as in ``Space.to_dict()``.
-        system: The system message.
-        user: The user message.
-        schema: JSON schema of the answer; None for free text.
-        temperature: Sampling temperature; None leaves it to the server.
-        max_tokens: Longest reply.
-        timeout_s: Deadline of one attempt, in seconds.
-        retries: Further attempts after a time-out or a fault of the server.
-    """
-
-    purpose: str
-    task: str
-    space: Mapping[str, Any] = field(hash=False)
-    system: str
-    user: str
-    schema: Mapping[str, Any] | None = field(default=None, hash=False)
-    temperature: float | None = 0.0
-    max_tokens: int = 4096
-    timeout_s: float = 60.0
-    retries: int = 1
-
-    @property
-    def content_hash(self) -> str:
-        """Hash of everything that can change the answer: the key under which a study reuses a reply."""
-        content = asdict(self)
-        return _digest({key: content[key] for key in content if key not in ("timeout_s", "retries")})
-
-    @property
-    def topic_hash(self) -> str:
-        """Hash of purpose, task and space alone: the key of a recording, which no rewording of a prompt orphans."""
-        return topic_hash(self.purpose, self.task, self.space)
-
-
-@dataclass(frozen=True)
-class ChatReply:
-    """A language model's answer.
-
-    Attributes:
-        text: The answer, as it came.
-        model: The model that the server says it used.
-        prompt_tokens: As the server reported; None if it did not.
-        completion_tokens: As the server reported; None if it did not.
-        cost: In the currency of the user's price list; None if unknown.
-        latency_s: Seconds from asking to answer, attempts included.
-        note: What was unusual on the way (a schema refused, a retry); empty if nothing.
-        recorded: Whether it was replayed from a recording and no model was asked.
-    """
-
-    text: str
-    model: str
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cost: float | None = None
-    latency_s: float = 0.0
-    note: str = ""
-    recorded: bool = False
-
-
-@dataclass(frozen=True)
-class ChatFailure:
-    """Why there is no answer.
-
-    Attributes:
-        error: Name of the error class, for example ``"BackendTimeout"``.
-        message: What happened, in words, without any key.
-        advice: ``"retry"``, ``"give up"`` or ``"fall back"``, from the error class.
-        model: The model that was asked; empty if none was.
-        latency_s: Seconds spent.
-    """
-
-    error: str
-    message: str
-    advice: Advice = "fall back"
-    model: str = ""
-    latency_s: float = 0.0
-
-
-@runtime_checkable
-class ChatBackend(Protocol):
-    """A language model: text in, text out, knowing nothing of optimisation."""
-
-    @property
-    def name(self) -> str:
-        """A specification such as ``"openai:MODEL"``; goes into the store, so it holds no secret."""
-        ...
-
-    def complete(self, request: ChatRequest) -> ChatReply:
-        """Answer a request.
-
-        Raises:
-            BackendError: Of the class that says whether to retry, fall back or give up.
-        """
-        ...
-
-
-# The store -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class StudyRecord:
-    """A study as stored.
-
-    Attributes:
-        name: Unique within the store.
-        space: ``Space.to_json()``.
-        objective: ``Objective.to_json()``.
-        task: The user's description; empty if none.
-        llm: The specification of the backend, ``"none"`` for none.
-        seed: Seed of every proposal.
-        settings: ``Settings.model_dump_json()``.
-        created_at: UTC; None until it is stored.
-    """
-
-    name: str
-    space: str
-    objective: str
-    task: str = ""
-    llm: str = "none"
-    seed: int = 0
-    settings: str = "{}"
-    created_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class LLMCall:
-    """One request to a language model and what came of it: a reply or a failure.
-
-    Attributes:
-        request: What was asked.
-        result: The reply, or why there is none.
-        trial_number: The trial that was about to be proposed.
-        at: When the request was sent, UTC.
-    """
-
-    request: ChatRequest
-    result: ChatReply | ChatFailure
-    trial_number: int
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something worth telling that befell a study: a fall-back, a trial offered again, a changed setting.
-
-    Attributes:
-        kind: A short name, for example ``"llm_failed"`` or ``"trial_offered_again"``.
-        message: One sentence.
-        trial_number: The trial concerned; None for the study as a whole.
-        at: UTC; None until it is stored.
-    """
-
-    kind: str
-    message: str
-    trial_number: int | None = None
-    at: datetime | None = None
+__all__ = [
+    "Alteration",
+    "Changes",
+    "ChatBackend",
+    "ChatFailure",
+    "ChatReply",
+    "ChatRequest",
+    "Completer",
+    "Event",
+    "LLMCall",
+    "StudyRecord",
+    "TrialStore",
+    "topic_hash",
+]
 
 
 @runtime_checkable
@@ -209,7 +57,16 @@ class TrialStore(Protocol):
         """All studies, oldest first."""
         ...
 
-    def create_trial(self, study: str, proposal: Proposal, *, key: str, owner: str, seen: int) -> Trial | None:
+    def transaction(self) -> AbstractContextManager[object]:
+        """Make what this thread does in a ``with`` block one change: all of it happens, or nothing if it raises.
+
+        Nobody else changes the store meanwhile, so the block is short. Blocks may be nested; the outermost counts.
+        """
+        ...
+
+    def create_trial(
+        self, study: str, proposal: Proposal, *, key: str, owner: str, seen: int, lease_s: float | None = None
+    ) -> Trial | None:
         """Store a proposal as the next RUNNING trial.
 
         Args:
@@ -218,6 +75,7 @@ class TrialStore(Protocol):
             key: ``Space.key`` of its params: equal keys are the same configuration.
             owner: The process that will evaluate it.
             seen: How many trials the history had from which it was proposed.
+            lease_s: For how many seconds the owner holds it without a heartbeat; None for as long as it takes.
 
         Returns:
             The trial with its number; None, and nothing is changed, if somebody else was faster: a trial of the same
@@ -225,12 +83,53 @@ class TrialStore(Protocol):
         """
         ...
 
-    def take_over(self, study: str, number: int, *, owner: str, previous: str | None) -> Trial | None:
-        """Hand a RUNNING trial to another owner; None if ``previous`` no longer holds it."""
+    def take_over(
+        self,
+        study: str,
+        number: int,
+        *,
+        owner: str,
+        previous: str | None,
+        attempt: int,
+        lost: bool = False,
+        lease_s: float | None = None,
+    ) -> Trial | None:
+        """Hand a RUNNING or STALE trial to another owner; it is RUNNING then, and its ``attempt`` one more.
+
+        Args:
+            study: The study.
+            number: Of the trial.
+            owner: Who has it from now on.
+            previous: Who had it.
+            attempt: The attempt that is thereby over; with ``previous``, it tells whether somebody else was faster.
+            lost: The previous owner is lost, and has not given it back: counted in ``Trial.lost``.
+            lease_s: As for :meth:`create_trial`.
+
+        Returns:
+            The trial; None, and nothing is changed, if it is not, or no longer, in that attempt of that owner.
+        """
+        ...
+
+    def renew_lease(
+        self, study: str, number: int, *, owner: str | None, attempt: int, lease_s: float | None
+    ) -> Trial | None:
+        """Extend the lease of a RUNNING trial to ``lease_s`` from now; a STALE one is RUNNING again.
+
+        Returns:
+            The trial; None, and nothing is changed, if it is not, or no longer, in that attempt of that owner.
+        """
+        ...
+
+    def expire_lease(self, study: str, number: int) -> Trial | None:
+        """Make a RUNNING trial whose lease has run out STALE, by one conditional change.
+
+        Returns:
+            The trial; None, and nothing is changed, if it is not RUNNING or its lease holds.
+        """
         ...
 
     def finish_trial(self, study: str, number: int, outcome: Outcome) -> Trial:
-        """Store how a RUNNING trial ended.
+        """Store how a RUNNING or STALE trial ended, whoever holds it.
 
         The same outcome told again changes nothing and returns the trial as stored.
 
@@ -240,16 +139,57 @@ class TrialStore(Protocol):
         """
         ...
 
+    def get_trial(self, study: str, number: int) -> Trial:
+        """One trial; TrialNotFound if there is none of that number."""
+        ...
+
     def get_trials(self, study: str) -> list[Trial]:
         """All trials, by number."""
+        ...
+
+    def get_changes(self, study: str, since: int) -> Changes:
+        """What has changed among the trials since a count that an earlier call returned; 0 for all of them.
+
+        A reader who adds this to what is known has what :meth:`get_trials` returns, without reading it again. A count
+        that the study has not reached (its file was replaced) gives all trials.
+        """
+        ...
+
+    def find_request(self, study: str, request_id: str) -> Trial | None:
+        """The trial that was bound to a request; None if there is none."""
+        ...
+
+    def bind_request(self, study: str, request_id: str, number: int) -> bool:
+        """Bind a trial to a request; False, and nothing is changed, if the request has one already."""
         ...
 
     def enqueue(self, study: str, params: Params, *, key: str) -> bool:
         """Queue a configuration; False, and nothing is changed, if its key is queued or was a trial already."""
         ...
 
-    def get_queue(self, study: str) -> list[Params]:
-        """The queued configurations, oldest first."""
+    def get_queue(self, study: str, limit: int | None = None) -> list[Params]:
+        """The queued configurations, oldest first; at most ``limit`` of them."""
+        ...
+
+    def alter_study(self, study: str, space: str, *, previous: str, complete: Completer) -> Alteration:
+        """Give a study another space, and keep the old one in its history.
+
+        The params of trials stay as they are; their keys become those of the new space. What is queued is completed.
+
+        Args:
+            study: The study.
+            space: ``Space.to_json()`` of the new space.
+            previous: The space that the study has, as stored.
+            complete: From the params of a trial or of a queued configuration to those that it has in the new space,
+                and their ``Space.key``. What it raises is raised, and nothing is changed.
+
+        Raises:
+            StudyMismatch: The study has another space than ``previous``; nothing is changed.
+        """
+        ...
+
+    def get_alterations(self, study: str) -> Sequence[Alteration]:
+        """All changes of the space, oldest first."""
         ...
 
     def record_call(self, study: str, call: LLMCall) -> None:
@@ -271,13 +211,3 @@ class TrialStore(Protocol):
     def close(self) -> None:
         """Release files and locks; closing twice is harmless."""
         ...
-
-
-def topic_hash(purpose: str, task: str, space: Mapping[str, Any]) -> str:
-    """Hash of a task and its space; white space in the task and the order of parameters do not count."""
-    return _digest({"purpose": purpose, "task": " ".join(task.split()), "space": space})
-
-
-def _digest(data: Any) -> str:
-    text = json.dumps(data, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -50,6 +50,22 @@ class GPSettings(_Settings):
     )
 
 
+class StoreSettings(_Settings):
+    """How a study is kept, and what becomes of a trial whose worker is lost."""
+
+    synchronous: Literal["FULL", "NORMAL"] = Field(
+        "FULL",
+        description="FULL keeps what was told through a power cut; NORMAL is faster and may lose the last results then",
+    )
+    lease_s: float | None = Field(
+        86_400.0,
+        gt=0,
+        description="seconds without a heartbeat after which a trial's worker is taken for lost; None for never. "
+        "opt.run sends heartbeats by itself, and holds its trial for at most ten minutes without one",
+    )
+    offers: int = Field(5, ge=0, description="how often a trial whose worker is lost is offered again")
+
+
 class Settings(_Settings):
     """Settings of a search.
 
@@ -58,12 +74,14 @@ class Settings(_Settings):
         budget: How many trials are planned, told to the LLM; None if unknown.
         llm: How the language model is asked.
         gp: How the Gaussian process is fitted.
+        store: How the study is kept, and what becomes of lost workers.
     """
 
     seed_trials: int = Field(5, ge=1)
     budget: int | None = Field(None, ge=1)
     llm: LLMSettings = LLMSettings()
     gp: GPSettings = GPSettings()
+    store: StoreSettings = StoreSettings()
 
     @classmethod
     def of(cls, given: Settings | dict[str, Any] | None) -> Self:

@@ -1,84 +1,51 @@
-"""Trials that no model proposes: points of one Sobol sequence, those first that open a branch of the space."""
+"""A scrambled Sobol sequence of which each point is computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from itertools import islice
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybridbo.errors import SpaceExhausted
-from hybridbo.parameters import Array, Categorical, Params
-from hybridbo.space import Space
-from hybridbo.trial import Trial
+from hybridbo.parameters import Array
+
+if TYPE_CHECKING:
+    from scipy.stats import qmc
 
 _BLOCK = 64
-_BLOCKS = 16  # looked through beyond the points used before a space counts as used up
-_LOOKED_AT = 16  # points among which the one that tries most is taken
-_MOST_CHOICES = 6  # of a parameter that is to be tried with each of them: a search of 30 trials has no more to spend
-
-Places = set[tuple[str, float]]
 
 
-def next_point(
-    space: Space, seed: int, trials: Sequence[Trial], taken: AbstractSet[str], move: Callable[[Array], Array]
-) -> Params:
-    """The next configuration of the study's Sobol sequence.
-
-    Of the next points that are free, the one that opens most branches of a conditional space which no trial has looked
-    into: a surrogate that knows nothing of a branch may never look there. Choices that nothing depends on are left to
-    the sequence, which loses its evenness where points are picked out.
+class SobolPoints:
+    """The points of a scrambled Sobol sequence (Owen 1998) by index; the same seed gives the same points.
 
     Args:
-        space: The space.
-        seed: Of the sequence, which the trials of a study share.
-        trials: All there are.
-        taken: ``Space.key`` of what must not be proposed.
-        move: From a block of points of the unit cube, shape (64, d), to where they are wanted.
-
-    Raises:
-        SpaceExhausted: Everything is taken.
+        d: Dimension.
+        seed: Of the scrambling.
     """
-    used = sum(trial.origin.source == "sobol" for trial in trials)
-    untried = _branches(space)
-    if untried:
-        untried -= _places(space, (trial.params for trial in trials))
-    free = list(islice(_free(space, seed, used, taken, move), _LOOKED_AT if untried else 1))
-    if not free:
-        raise SpaceExhausted("all configurations of the space have been proposed.", "The search is complete.")
-    return max(free, key=lambda params: len(untried & _places(space, [params])))  # the first of equals
 
+    def __init__(self, d: int, seed: int) -> None:
+        self._d, self._seed = d, seed
+        self._sequence: qmc.Sobol | None = None
+        self._blocks: list[Array] = []
+        self._lock = Lock()
 
-def _free(
-    space: Space, seed: int, used: int, taken: AbstractSet[str], move: Callable[[Array], Array]
-) -> Iterator[Params]:
-    """Points of the sequence that are not taken; behind them, whatever is left of a finite space."""
-    from scipy.stats import qmc  # half a second to import, and many asks do not come here
+    def prepare(self) -> None:
+        """Load what the points need, which takes half a second once."""
+        _ = self[0]
 
-    sequence = qmc.Sobol(len(space), scramble=True, rng=np.random.default_rng(seed))
-    for block in range(used // _BLOCK + _BLOCKS):
-        for index, point in enumerate(move(sequence.random(_BLOCK)), start=block * _BLOCK):
-            if index >= used and space.key(params := space.decode(point)) not in taken:
-                yield params
-    yield from (params for params in space.configurations() if space.key(params) not in taken)
+    def __getitem__(self, index: int) -> Array:
+        """The point of that index, shape (d,), a copy."""
+        block, row = divmod(index, _BLOCK)
+        with self._lock:
+            while len(self._blocks) <= block:
+                self._blocks.append(self._next())
+        point: Array = self._blocks[block][row].copy()
+        return point
 
+    def _next(self) -> Array:
+        if self._sequence is None:
+            from scipy.stats import qmc  # half a second to import, and many asks do not come here
 
-def _branches(space: Space) -> Places:
-    """Every choice of a parameter that others depend on, as a place on the parameter's unit interval."""
-    parents = {parent for parameter in space.values() for parent in parameter.when or {}}
-    few = {
-        n: p for n, p in space.items() if n in parents and isinstance(p, Categorical) and p.n_values <= _MOST_CHOICES
-    }
-    return {(name, parameter.to_unit(choice)) for name, parameter in few.items() for choice in parameter.choices}
-
-
-def _places(space: Space, configurations: Iterable[Params]) -> Places:
-    """Where configurations lie in their categorical parameters; what a store made elsewhere holds may be unreadable."""
-    found: Places = set()
-    for params in configurations:
-        for name, value in params.items():
-            parameter = space.get(name)
-            if isinstance(parameter, Categorical) and parameter.problem_of(value) is None:
-                found.add((name, parameter.to_unit(value)))
-    return found
+            self._sequence = qmc.Sobol(self._d, scramble=True, rng=np.random.default_rng(self._seed))
+        points: Array = self._sequence.random(_BLOCK)
+        return points

@@ -48,6 +48,7 @@ class Space(Mapping[str, Parameter]):
         self._names = tuple(self._parameters)
         self._column = {name: i for i, name in enumerate(self._names)}
         self._order = space_checks.parents_first(self._parameters)
+        self._sorted = [(name, f"{_json(name)}:", self._parameters[name]) for name in sorted(self._names)]
         self._size: float | None = None
 
     @classmethod
@@ -120,7 +121,16 @@ class Space(Mapping[str, Parameter]):
 
     def key(self, params: Mapping[str, Any]) -> str:
         """Canonical text of the configuration on the grid: equal for what counts as the same configuration."""
-        return json.dumps(self.round(params), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        # what JSON makes of the rounded configuration, its names sorted; written by hand, since every ask needs keys
+        rounded = ((start, parameter.round(params[name])) for name, start, parameter in self._sorted if name in params)
+        return "{" + ",".join([start + (repr(x) if type(x) is float else _json(x)) for start, x in rounded]) + "}"
+
+    def any_key(self, params: Mapping[str, Any]) -> str:
+        """:meth:`key`, or some text where a store made elsewhere holds what this space cannot read."""
+        try:
+            return self.key(params)
+        except (TypeError, ValueError, ArithmeticError):
+            return repr(params)
 
     @property
     def size(self) -> float:
@@ -246,6 +256,8 @@ class Space(Mapping[str, Parameter]):
         for value in _values(self._parameters[name]):
             yield from self._expand({**params, name: value}, depth + 1)
 
+
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 SpaceLike: TypeAlias = Space | Mapping[str, Parameter]
 

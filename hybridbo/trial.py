@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
+from hybridbo.errors import InvalidState
 from hybridbo.parameters import Params
 
 Source = Literal["user", "default", "llm", "sobol", "gp"]
 
 
 class TrialState(StrEnum):
-    """Where a trial stands. A value belongs to COMPLETE, and to PRUNED as the last one seen; to no other state."""
+    """Where a trial stands. A value belongs to COMPLETE, and to PRUNED as the last one seen; to no other state.
+
+    A RUNNING trial whose lease has run out is STALE: its worker is taken for lost, but may still tell it.
+    """
 
     RUNNING = "RUNNING"
+    STALE = "STALE"
     COMPLETE = "COMPLETE"
     FAILED = "FAILED"
     PRUNED = "PRUNED"
@@ -24,7 +30,7 @@ class TrialState(StrEnum):
     @property
     def is_finished(self) -> bool:
         """Whether the trial has ended, in whichever way."""
-        return self is not TrialState.RUNNING
+        return self not in (TrialState.RUNNING, TrialState.STALE)
 
 
 @dataclass(frozen=True)
@@ -83,14 +89,18 @@ class Trial:
     Attributes:
         number: 0, 1, 2, ... in the order of creation, without gaps within a study.
         params: The active parameters.
-        state: RUNNING, COMPLETE, FAILED or PRUNED.
+        state: RUNNING, STALE, COMPLETE, FAILED or PRUNED.
         origin: Who proposed it, and why.
         value: The value of the only objective; None while there is none, and with several objectives.
         values: Every value told, by name.
         error: Why it failed; None otherwise.
-        started_at: When it was handed out, UTC.
-        finished_at: When it was told or failed, UTC; None while RUNNING.
+        started_at: When it was created, UTC.
+        finished_at: When it was told or failed, UTC; None while RUNNING or STALE.
         owner: Which process holds it while RUNNING; see :mod:`hybridbo.owner`.
+        attempt: How often it was handed out before: 0 for its first worker, 1 after it was offered again, ...
+        lost: How many of these workers were lost, and did not give it back.
+        lease_until: Until when its worker holds it without a further heartbeat, UTC; None for as long as it takes.
+        heart: What :meth:`heartbeat` calls; a copy that travels to another process leaves it behind.
     """
 
     number: int
@@ -103,11 +113,68 @@ class Trial:
     error: str | None = None
     finished_at: datetime | None = None
     owner: str | None = None
+    attempt: int = 0
+    lost: int = 0
+    lease_until: datetime | None = None
+    heart: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+
+    def heartbeat(self) -> bool:
+        """Tell the store that this trial is still being evaluated, which extends its lease.
+
+        Returns:
+            Whether the trial is still this worker's. False: its lease had run out and another worker has been given
+            it, or it has ended; a value told now may come too late.
+
+        Raises:
+            InvalidState: This copy did not come from ``ask()`` in this process.
+            StoreError: The store cannot be written.
+        """
+        if self.heart is None:
+            hint = "Call opt.heartbeat(trial) on an Optimizer of this process."
+            raise InvalidState(f"this copy of trial {self.number} is not what ask() returned in this process.", hint)
+        return self.heart()
+
+    def copied(self) -> Trial:
+        """The same with dicts of its own, which may be changed."""
+        return Trial(
+            self.number,
+            dict(self.params),
+            self.state,
+            self.origin,
+            self.started_at,
+            self.value,
+            dict(self.values),
+            self.error,
+            self.finished_at,
+            self.owner,
+            self.attempt,
+            self.lost,
+            self.lease_until,
+            self.heart,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "heart": None}  # it holds a store, which cannot travel
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds between start and end; None while RUNNING."""
+        """Seconds between start and end; None while there is no end."""
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What would otherwise be counted over all trials of a history, one by one.
+
+    Attributes:
+        keys: ``Space.key`` of each; a set that may grow, so look up in it and do not walk through it.
+        n_sobol: How many are Sobol points.
+        n_keyed: The keys are those of the first so many trials; the store has yet to compare the others.
+    """
+
+    keys: AbstractSet[str] = field(hash=False)
+    n_sobol: int
+    n_keyed: int
 
 
 @dataclass(frozen=True)
@@ -116,26 +183,44 @@ class History:
 
     Attributes:
         completed: COMPLETE trials, and PRUNED ones that reported a value.
-        pending: RUNNING trials.
+        pending: RUNNING and STALE trials.
         failed: FAILED trials, and PRUNED ones without a value.
         queued: Configurations that the user has enqueued and nobody has taken yet, oldest first.
+        digest: Counts over all trials, from whoever has kept them; None leaves the counting to the engine.
     """
 
     completed: tuple[Trial, ...] = ()
     pending: tuple[Trial, ...] = ()
     failed: tuple[Trial, ...] = ()
     queued: tuple[Params, ...] = field(default=(), hash=False)
+    digest: Digest | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, trials: Iterable[Trial], queued: Iterable[Params] = ()) -> History:
         """Sort trials into a History."""
         groups: dict[str, list[Trial]] = {"completed": [], "pending": [], "failed": []}
         for trial in sorted(trials, key=lambda t: t.number):
-            if trial.state is TrialState.RUNNING:
+            if not trial.state.is_finished:
                 groups["pending"].append(trial)
             else:
                 groups["completed" if trial.values else "failed"].append(trial)
-        return cls(**{name: tuple(group) for name, group in groups.items()}, queued=tuple(queued))
+        completed, pending, failed = (tuple(groups[name]) for name in ("completed", "pending", "failed"))
+        return cls(completed, pending, failed, tuple(queued))
+
+    def digested(self, key: Callable[[Params], str]) -> Digest:
+        """The digest; counted if nobody has kept it. ``key`` is ``Space.any_key``."""
+        if self.digest is not None:
+            return self.digest
+        trials = (*self.completed, *self.pending, *self.failed)
+        keys = {key(trial.params) for trial in trials}
+        return Digest(keys, sum(trial.origin.source == "sobol" for trial in trials), len(trials))
+
+    def with_pending(self, proposal: Proposal) -> History:
+        """The same with a proposal as one more pending trial."""
+        start = datetime.min.replace(tzinfo=UTC)
+        trial = Trial(len(self), proposal.params, TrialState.RUNNING, proposal.origin, start)
+        queued = self.queued[1:] if proposal.origin.source == "user" else self.queued
+        return History(self.completed, (*self.pending, trial), self.failed, queued)
 
     @property
     def trials(self) -> tuple[Trial, ...]:

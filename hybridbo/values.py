@@ -46,6 +46,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
+def writable(text: str) -> str:
+    r"""``text`` as UTF-8 can hold it: lone surrogates become ``\udXXX``, which in JSON is their exact notation."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def normal_condition(when: Any) -> Any:
     """``when`` with each value list as a tuple and a lone value wrapped; left alone where it is no mapping."""
     if not isinstance(when, Mapping):

@@ -1,14 +1,15 @@
 """Trial stores: where a study is kept.
 
-:func:`open_store` is the way in. :mod:`~hybridbo.storage.memory` is the reference; :mod:`~hybridbo.storage.sqlite`
-keeps a study in one file that processes share. A store of your own is any object that passes
-``hybridbo.testing.store_contract.StoreContract``.
+:func:`open_store` is the way in; :func:`check_store` and :func:`backup_store` care for a file.
+:mod:`~hybridbo.storage.memory` is the reference; :mod:`~hybridbo.storage.sqlite` keeps a study in one file that
+processes share. A store of your own is any object that passes ``hybridbo.testing.store_contract.StoreContract``.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hybridbo.errors import InvalidSettings, StudyNotFound
 from hybridbo.ports import TrialStore
@@ -17,7 +18,19 @@ if __name__ != "hybridbo.storage":
     # a second copy of every class would break isinstance silently
     raise ImportError("import hybridbo.storage, not storage")
 
-__all__ = ["open_store"]
+if TYPE_CHECKING:
+    from hybridbo.storage.backup import backup_store
+    from hybridbo.storage.check import check_store
+
+__all__ = ["backup_store", "check_store", "open_store"]
+
+_LATE = {"backup_store": "hybridbo.storage.backup", "check_store": "hybridbo.storage.check"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def open_store(

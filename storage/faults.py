@@ -7,10 +7,23 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from hybridbo.errors import StoreBusy, StoreCorrupt, StoreError, StudyNotFound, TellConflict, TrialNotFound
+from hybridbo.errors import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StudyMismatch,
+    StudyNotFound,
+    TellConflict,
+    TrialNotFound,
+)
 from hybridbo.trial import Outcome, Trial
 
 _LONGEST = 200  # of a text quoted in a message
+
+# what reading a row raises that hybridbo has not written
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
+_MAKE_WRITABLE = "Make the file and its folder writable for this user, or work on a copy."
 
 # SQLite's primary result codes -> error class, what happened, remedy
 _FAULTS: dict[int, tuple[type[StoreError], str, str]] = {
@@ -25,11 +38,7 @@ _FAULTS: dict[int, tuple[type[StoreError], str, str]] = {
         "cannot grow: the disk is full",
         "Free some space and call again; nothing is half-written.",
     ),
-    sqlite3.SQLITE_READONLY: (
-        StoreError,
-        "is read-only",
-        "Make the file and its folder writable for this user, or work on a copy.",
-    ),
+    sqlite3.SQLITE_READONLY: (StoreError, "is read-only", _MAKE_WRITABLE),
     sqlite3.SQLITE_PERM: (StoreError, "may not be used", "Make the file readable and writable for this user."),
     sqlite3.SQLITE_CANTOPEN: (
         StoreError,
@@ -94,15 +103,56 @@ def closed(location: str) -> StoreError:
     return StoreError(f"{location} is closed.", "Open it again with open_store().")
 
 
+def undone(location: str) -> StoreError:
+    """For a transaction that SQLite has rolled back at an earlier fault."""
+    return StoreError(f"{location}: an earlier fault has undone the transaction.", "Call again from its beginning.")
+
+
+def read_only(location: str) -> StoreError:
+    """For a change of a file that was opened to be read, since it or its folder cannot be written."""
+    return StoreError(f"{location} is read-only, it or its folder, and can only be looked at.", _MAKE_WRITABLE)
+
+
 def vanished(location: str) -> StoreError:
     """For a file moved, replaced or deleted while it was open."""
     hint = "Put it back, or open the new one with open_store(); nothing was written anywhere."
     return StoreError(f"{location} is gone: it was moved, replaced or deleted while in use.", hint)
 
 
+def wal_missing(location: str) -> str:
+    """For a file that was in use when it was parted from its side file."""
+    return (
+        f"{location} was not closed by hybridbo, and its side file {location}-wal is not beside it. If it was copied "
+        "while a search was running, what was told last is missing: copy both files, or use `hybridbo backup`."
+    )
+
+
+def torn(location: str, found: str) -> StoreCorrupt:
+    """For a file that was copied in the middle of a change."""
+    hint = "Copy it together with its -wal, or use `hybridbo backup`."
+    return StoreCorrupt(f"{location} was copied while it was in use, and is damaged ({found}).", hint)
+
+
+def altered_meanwhile(study: str) -> StudyMismatch:
+    """For a space that somebody else has altered since it was read."""
+    return StudyMismatch(f"the space of study {study!r} was altered by another process.", "Load the study again.")
+
+
+def damaged_index(location: str) -> StoreCorrupt:
+    """For a row that is in its table and not in the table's index, or the other way round."""
+    hint = "Back the file up, then mend it with `sqlite3 FILE REINDEX`; `hybridbo check` tells whether that was all."
+    return StoreCorrupt(f"{location} is damaged: a table and its index do not hold the same rows.", hint)
+
+
+def missing_trial(location: str, study: str, number: int) -> StoreCorrupt:
+    """For numbers that are not 0, 1, 2, ..., as every writer of hybridbo leaves them."""
+    hint = "Restore a copy: the file is damaged, or something else has removed the trial."
+    return StoreCorrupt(f"{location} has no trial {number} of study {study!r}, though it has others.", hint)
+
+
 def unreadable_row(location: str, table: str, error: Exception) -> StoreCorrupt:
     """For a row that something else than hybridbo has written."""
-    hint = "Restore a copy, or correct the row; something else has changed this file."
+    hint = "Restore a copy, or correct the row; `hybridbo check` lists all of its kind."
     return StoreCorrupt(f"{location} has a row in {table} that cannot be read ({error}).", hint)
 
 
@@ -120,12 +170,13 @@ def trial_not_found(study: str, number: object, count: int) -> TrialNotFound:
 
 def tell_conflict(study: str, trial: Trial, outcome: Outcome) -> TellConflict:
     """For a finished trial that is told something else."""
-    was, told = _ending(trial), _ending(outcome)
+    was, told = ending(trial), ending(outcome)
     message = f"trial {trial.number} of study {study!r} is {was} already and cannot become {told}."
     return TellConflict(message, "What was stored first stands; ask for a new trial to evaluate again.")
 
 
-def _ending(end: Outcome | Trial) -> str:
+def ending(end: Outcome | Trial) -> str:
+    """How a trial ended, in words: ``COMPLETE with 0.5``."""
     if end.error is not None:
         text = end.error if len(end.error) <= _LONGEST else end.error[:_LONGEST] + "..."
         return f"{end.state} ({text!r})"

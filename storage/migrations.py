@@ -1,8 +1,7 @@
-"""The schema of a store, step by step.
+"""Bringing a file to the present schema, which stands in :mod:`hybridbo.storage.schema`.
 
-A released migration is never edited: a file written by it is out there. A change is a new migration at the end, with a
-real file of the schema before it in ``tests/data``. Each runs in one write transaction together with its own record,
-so that a file is always of exactly one schema, whenever the process is killed.
+Each migration runs in one write transaction together with its own record, so that a file is always of exactly one
+schema, whenever the process is killed.
 """
 
 from __future__ import annotations
@@ -10,127 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from pathlib import Path
 
 from hybridbo.errors import StoreCorrupt, StoreTooNew
-from hybridbo.storage import texts
+from hybridbo.storage import sums, texts
+from hybridbo.storage.schema import APPLICATION_ID, MIGRATIONS, Migration
 
-APPLICATION_ID = 0x6879424F  # "hyBO", at a fixed place of the file's header: `file search.db` shows it
-
-
-@dataclass(frozen=True)
-class Migration:
-    """One step: the statements that lead to schema ``number``."""
-
-    number: int
-    name: str
-    statements: tuple[str, ...]
-
-
-MIGRATIONS = (
-    Migration(
-        1,
-        "studies, trials, queue, llm_calls and events",
-        (
-            f"PRAGMA application_id = {APPLICATION_ID}",
-            """
-            CREATE TABLE migrations (
-                number INTEGER PRIMARY KEY,
-                name TEXT NOT NULL,
-                applied_at TEXT NOT NULL
-            ) STRICT
-            """,
-            # seed: an integer of any size, so as text
-            """
-            CREATE TABLE studies (
-                id INTEGER PRIMARY KEY,
-                name TEXT NOT NULL UNIQUE,
-                created_at TEXT NOT NULL,
-                task TEXT NOT NULL,
-                llm TEXT NOT NULL,
-                seed TEXT NOT NULL,
-                objective TEXT NOT NULL,
-                space TEXT NOT NULL,
-                settings TEXT NOT NULL
-            ) STRICT
-            """,
-            # values_json: every value told, by name; value: that of the only objective, for people and for sorting.
-            # STALE is reserved for a RUNNING trial whose worker is lost.
-            """
-            CREATE TABLE trials (
-                study TEXT NOT NULL REFERENCES studies (name),
-                number INTEGER NOT NULL CHECK (number >= 0),
-                state TEXT NOT NULL CHECK (state IN ('RUNNING', 'STALE', 'COMPLETE', 'FAILED', 'PRUNED')),
-                value REAL CHECK (abs(value) <= 1.7976931348623157e308),
-                values_json TEXT NOT NULL CHECK (json_valid(values_json)),
-                params TEXT NOT NULL CHECK (json_valid(params)),
-                source TEXT NOT NULL,
-                reason TEXT NOT NULL,
-                predicted_mean REAL CHECK (abs(predicted_mean) <= 1.7976931348623157e308),
-                predicted_sd REAL CHECK (abs(predicted_sd) <= 1.7976931348623157e308),
-                error TEXT,
-                owner TEXT,
-                started_at TEXT NOT NULL,
-                finished_at TEXT,
-                config_key TEXT NOT NULL,
-                PRIMARY KEY (study, number),
-                CHECK (state <> 'COMPLETE' OR values_json <> '{}'),
-                CHECK (state IN ('COMPLETE', 'PRUNED') OR values_json = '{}'),
-                CHECK (value IS NULL OR values_json <> '{}'),
-                CHECK ((state = 'FAILED') = (error IS NOT NULL)),
-                CHECK ((state IN ('RUNNING', 'STALE')) = (finished_at IS NULL))
-            ) STRICT
-            """,
-            """
-            CREATE TABLE queue (
-                id INTEGER PRIMARY KEY,
-                study TEXT NOT NULL REFERENCES studies (name),
-                params TEXT NOT NULL CHECK (json_valid(params)),
-                queued_at TEXT NOT NULL,
-                config_key TEXT NOT NULL
-            ) STRICT
-            """,
-            "CREATE INDEX queue_study ON queue (study)",
-            # trial_number: the trial that was about to be proposed; it may never have come to be
-            """
-            CREATE TABLE llm_calls (
-                id INTEGER PRIMARY KEY,
-                study TEXT NOT NULL REFERENCES studies (name),
-                trial_number INTEGER NOT NULL,
-                at TEXT NOT NULL,
-                purpose TEXT NOT NULL,
-                model TEXT NOT NULL,
-                reply TEXT,
-                error TEXT,
-                error_message TEXT,
-                advice TEXT,
-                note TEXT,
-                recorded INTEGER NOT NULL CHECK (recorded IN (0, 1)),
-                prompt_tokens INTEGER,
-                completion_tokens INTEGER,
-                cost REAL,
-                latency_s REAL NOT NULL,
-                content_hash TEXT NOT NULL,
-                topic_hash TEXT NOT NULL,
-                request TEXT NOT NULL,
-                CHECK ((reply IS NULL) = (error IS NOT NULL))
-            ) STRICT
-            """,
-            "CREATE INDEX llm_calls_study ON llm_calls (study)",
-            """
-            CREATE TABLE events (
-                id INTEGER PRIMARY KEY,
-                study TEXT NOT NULL REFERENCES studies (name),
-                at TEXT NOT NULL,
-                kind TEXT NOT NULL,
-                trial_number INTEGER,
-                message TEXT NOT NULL
-            ) STRICT
-            """,
-            "CREATE INDEX events_study ON events (study)",
-        ),
-    ),
-)
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "Migration"]
 
 
 @contextmanager
@@ -153,7 +38,7 @@ def version_of(conn: sqlite3.Connection) -> int:
     return version
 
 
-def check_identity(conn: sqlite3.Connection, location: str, steps: Sequence[Migration] = MIGRATIONS) -> None:
+def check_identity(conn: sqlite3.Connection, location: str) -> None:
     """See that a file is ours, or empty, before anything in it is changed.
 
     Raises:
@@ -171,17 +56,40 @@ def check_identity(conn: sqlite3.Connection, location: str, steps: Sequence[Migr
         raise StoreCorrupt(
             f"{location} is a database of another program.", "Choose another path; hybridbo leaves this file as it is."
         )
-    known = steps[-1].number
+    known = MIGRATIONS[-1].number
     if version > known:
-        raise StoreTooNew(
-            f"{location} has schema {version}, and this hybridbo knows schemas up to {known}.",
-            "Update it with `pip install --upgrade hybridbo`.",
-        )
+        message = f"{location} has schema {version}, and this hybridbo knows schemas up to {known}."
+        hint = "Update it with `pip install --upgrade hybridbo`."
+        if Path(backup_name(location, known)).exists():
+            hint += f" What was stored before the change of schema is in {backup_name(location, known)}."
+        raise StoreTooNew(message, hint)
 
 
-def migrate(conn: sqlite3.Connection, steps: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring a file up to the last of ``steps``; safe when several processes do so at once."""
-    for step in steps:
+def backup_name(location: str, schema: int) -> str:
+    """Where a file of that schema is kept when it is changed to a later one."""
+    return f"{location}.schema{schema}-backup"
+
+
+def is_present(conn: sqlite3.Connection) -> bool:
+    """Whether a file has the schema that this hybridbo writes."""
+    return version_of(conn) == MIGRATIONS[-1].number
+
+
+def migrated_copy(conn: sqlite3.Connection) -> sqlite3.Connection:
+    """A connection to the present schema for a file that cannot be written: the same, or one to a copy in memory."""
+    if is_present(conn):
+        return conn
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    conn.backup(copy)
+    conn.close()
+    migrate(copy)
+    return copy
+
+
+def migrate(conn: sqlite3.Connection, steps: Sequence[Migration] | None = None) -> None:
+    """Bring a file up to the last of ``steps``, by default all; safe when several processes do so at once."""
+    sums.add_to(conn)
+    for step in MIGRATIONS if steps is None else steps:
         if version_of(conn) >= step.number:
             continue
         with immediate(conn):

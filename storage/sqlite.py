@@ -6,46 +6,21 @@ gaps, one of several rivals wins, and a process killed at any moment leaves the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+import operator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlite_utils import Database
 
-from hybridbo.errors import HybridboError
-from hybridbo.parameters import Params
-from hybridbo.ports import Event, LLMCall, StudyRecord
-from hybridbo.storage import faults, rows, texts
+from hybridbo.ports import Changes, StudyRecord
+from hybridbo.storage import faults, records, rows, statements, sums, texts
+from hybridbo.storage.rescue import Rescue
+from hybridbo.storage.sqlite_base import SqliteBase, insert
 from hybridbo.storage.sqlite_file import SqliteFile
 from hybridbo.trial import Outcome, Proposal, Trial
 
-T = TypeVar("T")
-R = TypeVar("R")
 
-_TRIAL = ", ".join(rows.TRIAL_COLUMNS)
-_PLACES = ", ".join("?" * (len(rows.TRIAL_COLUMNS) + 2))
-
-_STUDY = "SELECT * FROM studies WHERE name = ?"
-_COUNT = "SELECT (SELECT max(number) + 1 FROM trials WHERE study = name) FROM studies WHERE name = ?"
-_SAME_KEY = "SELECT 1 FROM trials WHERE study = ? AND number >= ? AND config_key = ?"
-_TAKE_QUEUED = "DELETE FROM queue WHERE id = (SELECT min(id) FROM queue WHERE study = ? AND config_key = ?)"
-_CREATE = f"INSERT INTO trials (study, config_key, {_TRIAL}) VALUES ({_PLACES})"  # noqa: S608 - our own column names
-_GET = f"SELECT {_TRIAL} FROM trials WHERE study = ? AND number = ?"  # noqa: S608 - as above
-_GET_ALL = f"SELECT {_TRIAL} FROM trials WHERE study = ? ORDER BY number"  # noqa: S608 - as above
-_TAKE_OVER = """
-    UPDATE trials SET owner = ? WHERE study = ? AND number = ? AND state = 'RUNNING' AND owner IS ?
-"""
-_FINISH = """
-    UPDATE trials SET state = ?, value = ?, values_json = ?, error = ?, finished_at = ?
-    WHERE study = ? AND number = ? AND state = 'RUNNING'
-"""
-_IS_KNOWN = """
-    SELECT EXISTS (SELECT 1 FROM queue WHERE study = :study AND config_key = :key)
-        OR EXISTS (SELECT 1 FROM trials WHERE study = :study AND config_key = :key)
-"""
-_QUEUE = "SELECT params FROM queue WHERE study = ? ORDER BY id"
-
-
-class SqliteStore:
+class SqliteStore(SqliteBase):
     """A store in a file; see :func:`hybridbo.storage.open_store`.
 
     Args:
@@ -58,163 +33,196 @@ class SqliteStore:
     """
 
     def __init__(self, path: str, *, timeout_s: float = 30.0, synchronous: str = "FULL") -> None:
-        self._file = SqliteFile(path, timeout_s=timeout_s, synchronous=synchronous)
-
-    @property
-    def location(self) -> str:
-        """The path, as given."""
-        return self._file.location
+        super().__init__(SqliteFile(path, timeout_s=timeout_s, synchronous=synchronous))
+        self._read: dict[str, tuple[rows.Fields, StudyRecord]] = {}
+        self._rescue = Rescue(self._file, self._finish, self.record_event)
+        self._rescue.merge()
+        self._tell_of_missing_wal()
 
     # Studies -----------------------------------------------------------------------------------------------------
 
     def create_study(self, record: StudyRecord) -> StudyRecord:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        row = rows.encode_study(record)
+        row = records.encode_study(record)
         with self._file.reading() as db:
-            found = list(db.query(_STUDY, [record.name]))
+            found = list(db.query(statements.STUDY, [record.name]))
         if not found:
             with self._file.writing() as db:
-                found = list(db.query(_STUDY, [record.name]))  # again: another process may have been faster
+                found = list(db.query(statements.STUDY, [record.name]))  # again: another process may have been faster
                 if not found:
-                    _insert(db, "studies", row)
-        return self._decoded(rows.decode_study, "studies", found or [row])[0]
+                    self._see_that_none_is_there(db, record.name)
+                    insert(db, "studies", row)
+        return self._study(found or [row])
 
     def get_study(self, study: str) -> StudyRecord:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._file.reading() as db:
-            found = list(db.query(_STUDY, [texts.clean(study)]))
-            if not found:
+            found = db.conn.execute(statements.STUDY, (texts.clean(study),)).fetchone()
+            if found is None:
                 raise self._not_found(db, study)
-        return self._decoded(rows.decode_study, "studies", found)[0]
+            if (known := self._read.get(study)) is not None and known[0] == found:  # every ask looks at it
+                return known[1]
+            names = [column[0] for column in db.conn.execute(statements.STUDY, ("",)).description]
+        record = self._study([dict(zip(names, found, strict=True))])
+        self._read[study] = found, record
+        return record
 
     def list_studies(self) -> list[StudyRecord]:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._file.reading() as db:
             found = list(db.query("SELECT * FROM studies ORDER BY id"))
-        return self._decoded(rows.decode_study, "studies", found)
+        return self._decoded(records.decode_study, "studies", found)
 
     # Trials ------------------------------------------------------------------------------------------------------
 
-    def create_trial(self, study: str, proposal: Proposal, *, key: str, owner: str, seen: int) -> Trial | None:
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._rescue.keeping(), self._file.writing():
+            yield
+
+    def create_trial(
+        self, study: str, proposal: Proposal, *, key: str, owner: str, seen: int, lease_s: float | None = None
+    ) -> Trial | None:
         """See :class:`~hybridbo.ports.TrialStore`."""
         content, key = rows.encode_proposal(proposal), texts.clean(key)
         with self._file.writing() as db:
             number = self._count(db, study)
-            if number > seen and db.conn.execute(_SAME_KEY, (study, seen, key)).fetchone():
+            if number > seen and db.conn.execute(statements.SAME_KEY, (study, seen, key)).fetchone():
                 return None
-            if proposal.origin.source == "user" and not db.conn.execute(_TAKE_QUEUED, (study, key)).rowcount:
+            if proposal.origin.source == "user" and not db.conn.execute(statements.TAKE_QUEUED, (study, key)).rowcount:
                 return None
-            row = rows.new_trial(number, content, owner)
-            db.conn.execute(_CREATE, (study, key, *row))
-        return rows.decode_trial(row)
+            row = rows.new_trial(number, content, owner, lease_s)
+            db.conn.execute(statements.CREATE, (study, key, *row, rows.content_sum(study, key, row)))
+        return self._running(study, rows.decode_trial(row))
 
-    def take_over(self, study: str, number: int, *, owner: str, previous: str | None) -> Trial | None:
+    def take_over(
+        self,
+        study: str,
+        number: int,
+        *,
+        owner: str,
+        previous: str | None,
+        attempt: int,
+        lost: bool = False,
+        lease_s: float | None = None,
+    ) -> Trial | None:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        previous = None if previous is None else texts.clean(previous)
-        with self._file.writing() as db:
-            row = self._get(db, study, number)
-            changed = db.conn.execute(_TAKE_OVER, (texts.clean(owner), study, row[0], previous)).rowcount
-            row = self._get(db, study, number)
-        return self._decoded(rows.decode_trial, "trials", [row])[0] if changed else None
+        until, holder = rows.encode_lease(lease_s, texts.now()), rows.encode_owner(previous)
+        fields = (texts.clean(owner), int(lost), until, holder, attempt)
+        taken = self._change(study, number, statements.TAKE_OVER, fields)
+        return taken and self._running(study, taken)
+
+    def renew_lease(
+        self, study: str, number: int, *, owner: str | None, attempt: int, lease_s: float | None
+    ) -> Trial | None:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        until = rows.encode_lease(lease_s, texts.now())
+        return self._change(study, number, statements.RENEW, (until, rows.encode_owner(owner), attempt))
+
+    def expire_lease(self, study: str, number: int) -> Trial | None:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        return self._change(study, number, statements.EXPIRE, (texts.encode_time(texts.now()),))
 
     def finish_trial(self, study: str, number: int, outcome: Outcome) -> Trial:
         """See :class:`~hybridbo.ports.TrialStore`."""
         outcome = rows.settled(outcome)
-        fields, n = rows.encode_outcome(outcome), rows.trial_number(number)
-        with self._file.writing() as db:
-            db.conn.execute(_FINISH, (*fields, texts.encode_time(texts.now()), texts.clean(study), n))
+        with self._rescue.keeping() as told:
+            told.append((study, number, outcome))
+            return self._finish(study, number, outcome, texts.encode_time(texts.now()))
+
+    def get_trial(self, study: str, number: int) -> Trial:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._file.reading() as db:
             row = self._get(db, study, number)
-        trial = self._decoded(rows.decode_trial, "trials", [row])[0]
+        return self._trials([row])[0]
+
+    def get_trials(self, study: str) -> list[Trial]:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        return self._trials(self._whole(study, statements.GET_ALL))
+
+    def get_changes(self, study: str, since: int) -> Changes:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        found = self._all(statements.GET_CHANGED, study, since) if since > 0 else []
+        if found:  # the last change known is there still, or has been followed by another
+            news = [row[1:] for row in found if row[0] > since]
+            return Changes(found[-1][0], self._trials(news))
+        found = self._whole(study, statements.GET_COUNTED)
+        counter = max((row[-1] for row in found), default=0)
+        return Changes(counter, self._trials([row[:-1] for row in found]), is_complete=True)
+
+    # Requests ----------------------------------------------------------------------------------------------------
+
+    def find_request(self, study: str, request_id: str) -> Trial | None:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        found = self._all(statements.FIND_REQUEST, study, texts.clean(request_id))
+        return self._trials(found)[0] if found else None
+
+    def bind_request(self, study: str, request_id: str, number: int) -> bool:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._file.writing() as db:
+            row = self._get(db, study, number)
+            binding = (texts.clean(study), texts.clean(request_id), row[0])
+            return db.conn.execute(statements.BIND_REQUEST, (*binding, sums.checksum(*binding))).rowcount > 0
+
+    # Helpers -----------------------------------------------------------------------------------------------------
+
+    def _get(self, db: Database, study: str, number: int) -> rows.Fields:
+        found: rows.Fields | None = db.conn.execute(
+            statements.GET, (texts.clean(study), rows.trial_number(number))
+        ).fetchone()
+        if found is None:
+            if db.conn.execute(statements.IS_THERE, (texts.clean(study), rows.trial_number(number))).fetchone():
+                raise faults.damaged_index(self.location)
+            raise faults.trial_not_found(study, number, self._count(db, study))
+        return found
+
+    def _change(self, study: str, number: int, sql: str, values: rows.Fields) -> Trial | None:
+        """The trial as an UPDATE has left it; None if its condition does not hold."""
+        n = rows.trial_number(number)
+        with self._file.writing() as db:
+            changed = db.conn.execute(sql, (texts.clean(study), n, *values)).fetchall()
+            if not changed:
+                self._get(db, study, number)  # is there, or is not
+        return self._trials(changed)[0] if changed else None
+
+    def _finish(self, study: str, number: int, outcome: Outcome, at: str) -> Trial:
+        """Store a settled outcome as told at ``at``."""
+        fields = (*rows.encode_outcome(outcome), at)
+        end = (*fields, sums.checksum(texts.clean(study), rows.trial_number(number), *fields))
+        with self._file.writing():
+            trial = self._change(study, number, statements.FINISH, end) or self.get_trial(study, number)
         if not rows.is_same_outcome(trial, outcome):
             raise faults.tell_conflict(study, trial, outcome)
         return trial
 
-    def get_trials(self, study: str) -> list[Trial]:
-        """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._decoded(rows.decode_trial, "trials", self._all(_GET_ALL, study))
-
-    # Queue -------------------------------------------------------------------------------------------------------
-
-    def enqueue(self, study: str, params: Params, *, key: str) -> bool:
-        """See :class:`~hybridbo.ports.TrialStore`."""
-        row = {"study": study, "params": texts.encode_params(params), "config_key": texts.clean(key)}
-        with self._file.writing() as db:
-            self._count(db, study)
-            if db.conn.execute(_IS_KNOWN, {"study": study, "key": row["config_key"]}).fetchone()[0]:
-                return False
-            _insert(db, "queue", row | {"queued_at": texts.encode_time(texts.now())})
-        return True
-
-    def get_queue(self, study: str) -> list[Params]:
-        """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._decoded(lambda row: texts.decode_params(row[0]), "queue", self._all(_QUEUE, study))
-
-    # Calls and events --------------------------------------------------------------------------------------------
-
-    def record_call(self, study: str, call: LLMCall) -> None:
-        """See :class:`~hybridbo.ports.TrialStore`."""
-        self._record("llm_calls", study, rows.encode_call(call))
-
-    def get_calls(self, study: str) -> list[LLMCall]:
-        """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._decoded(rows.decode_call, "llm_calls", self._recorded("llm_calls", study))
-
-    def record_event(self, study: str, event: Event) -> None:
-        """See :class:`~hybridbo.ports.TrialStore`."""
-        self._record("events", study, rows.encode_event(event))
-
-    def get_events(self, study: str) -> list[Event]:
-        """See :class:`~hybridbo.ports.TrialStore`."""
-        return self._decoded(rows.decode_event, "events", self._recorded("events", study))
-
-    def close(self) -> None:
-        """See :class:`~hybridbo.ports.TrialStore`."""
-        self._file.close()
-
-    # Helpers -----------------------------------------------------------------------------------------------------
-
-    def _count(self, db: Database, study: str) -> int:
-        """How many trials the study has."""
-        found = db.conn.execute(_COUNT, (texts.clean(study),)).fetchone()
-        if found is None:
-            raise self._not_found(db, study)
-        return found[0] or 0
-
-    def _get(self, db: Database, study: str, number: int) -> rows.Fields:
-        found: rows.Fields | None = db.conn.execute(_GET, (texts.clean(study), rows.trial_number(number))).fetchone()
-        if found is None:
-            raise faults.trial_not_found(study, number, self._count(db, study))
-        return found
-
-    def _all(self, sql: str, study: str) -> list[rows.Fields]:
-        with self._file.reading() as db:
+    def _whole(self, study: str, sql: str) -> list[rows.Fields]:
+        """All trials of a study by number, none of them missing: the table is held against its index."""
+        with self._file.snapshot() as db:
             found = db.conn.execute(sql, (texts.clean(study),)).fetchall()
-            if not found:
-                self._count(db, study)
+            count = self._count(db, study)
+        found.sort(key=_number)
+        for number, row in enumerate(found):
+            if row[0] != number:
+                raise faults.missing_trial(self.location, study, number)
+        if len(found) != count:
+            raise faults.missing_trial(self.location, study, min(len(found), count))
         return found
 
-    def _record(self, table: str, study: str, row: dict[str, Any]) -> None:
-        with self._file.writing() as db:
-            self._count(db, study)
-            _insert(db, table, {"study": study, **row})
+    def _running(self, study: str, trial: Trial) -> Trial:
+        self._rescue.remember_trial(study, trial)
+        return trial
 
-    def _recorded(self, table: str, study: str) -> list[dict[str, Any]]:
-        with self._file.reading() as db:
-            self._count(db, study)
-            return list(db.query(f"SELECT * FROM {table} WHERE study = ? ORDER BY id", [study]))  # noqa: S608 - our table
+    def _study(self, found: Sequence[rows.Row]) -> StudyRecord:
+        record = self._decoded(records.decode_study, "studies", found)[0]
+        self._rescue.remember_study(record.name, found[0]["created_at"])
+        return record
 
-    def _not_found(self, db: Database, study: str) -> HybridboError:
-        known = [name for (name,) in db.conn.execute("SELECT name FROM studies ORDER BY id LIMIT 6")]
-        return faults.study_not_found(study, self.location, known)
-
-    def _decoded(self, decode: Callable[[R], T], table: str, found: Iterable[R]) -> list[T]:
+    def _trials(self, found: Sequence[rows.Fields]) -> list[Trial]:
         try:
-            return [decode(row) for row in found]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise faults.unreadable_row(self.location, table, error) from error
+            return rows.decode_stored(found)
+        except faults.UNREADABLE as error:
+            raise faults.unreadable_row(self.location, "trials", error) from error
 
 
-def _insert(db: Database, table: str, row: dict[str, Any]) -> None:
-    """Insert a row; unlike sqlite-utils' ``insert``, never create a table that ought to be there."""
-    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"  # noqa: S608 - our own names
-    db.execute(sql, list(row.values()))
+_number = operator.itemgetter(0)

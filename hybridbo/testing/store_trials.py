@@ -144,13 +144,16 @@ class TrialClauses(StoreCases):
             with pytest.raises(TrialNotFound):
                 store.finish_trial(STUDY, number, complete(1.0))  # type: ignore[arg-type]
             with pytest.raises(TrialNotFound):
-                store.take_over(STUDY, number, owner="you", previous="me")  # type: ignore[arg-type]
+                store.get_trial(STUDY, number)  # type: ignore[arg-type]
+            with pytest.raises(TrialNotFound):
+                store.take_over(STUDY, number, owner="you", previous="me", attempt=0)  # type: ignore[arg-type]
         assert store.get_trials(STUDY)[0].state is TrialState.RUNNING
 
     @pytest.mark.parametrize(
         "outcome",
         [
             Outcome(TrialState.RUNNING),
+            Outcome(TrialState.STALE),
             Outcome(TrialState.COMPLETE),
             complete(math.nan),
             complete(math.inf),
@@ -168,27 +171,29 @@ class TrialClauses(StoreCases):
 
     # Taking over -------------------------------------------------------------------------------------------------
 
-    def test_take_over_changes_the_owner_alone(self, store: TrialStore) -> None:
+    def test_take_over_changes_the_owner_and_counts_the_attempt(self, store: TrialStore) -> None:
         running = created(store)
-        taken = store.take_over(STUDY, 0, owner="you", previous="me")
-        assert taken == Trial(**{**vars(running), "owner": "you"})
+        taken = store.take_over(STUDY, 0, owner="you", previous="me", attempt=0)
+        assert taken == Trial(**{**vars(running), "owner": "you", "attempt": 1})
         assert store.get_trials(STUDY) == [taken]
 
     def test_take_over_from_somebody_else_is_refused(self, store: TrialStore) -> None:
         running = created(store)
         for previous in ("you", "", None):
-            assert store.take_over(STUDY, 0, owner="you", previous=previous) is None
+            assert store.take_over(STUDY, 0, owner="you", previous=previous, attempt=0) is None
         assert store.get_trials(STUDY) == [running]
 
     def test_take_over_of_a_finished_trial_is_refused(self, store: TrialStore) -> None:
         created(store)
         done = store.finish_trial(STUDY, 0, complete(1.0))
-        assert store.take_over(STUDY, 0, owner="you", previous="me") is None
+        assert store.take_over(STUDY, 0, owner="you", previous="me", attempt=0) is None
         assert store.get_trials(STUDY) == [done]
 
     def test_one_of_many_threads_takes_over(self, store: TrialStore) -> None:
         created(store)
-        takes = [lambda i=i: store.take_over(STUDY, 0, owner=f"thread {i}", previous="me") for i in range(THREADS)]
+        takes = [
+            lambda i=i: store.take_over(STUDY, 0, owner=f"thread {i}", previous="me", attempt=0) for i in range(THREADS)
+        ]
         got = at_once(takes)  # type: ignore[arg-type]
         assert [trial for trial in got if trial is not None] == store.get_trials(STUDY)
         assert got.count(None) == THREADS - 1
@@ -199,6 +204,7 @@ class TrialClauses(StoreCases):
         for x in (3, 1, 2):
             assert store.enqueue(STUDY, {"x": x}, key=repr(x))
         assert store.get_queue(STUDY) == [{"x": 3}, {"x": 1}, {"x": 2}]
+        assert store.get_queue(STUDY, limit=2) == [{"x": 3}, {"x": 1}]
 
     def test_queued_or_evaluated_key_is_not_queued_again(self, store: TrialStore) -> None:
         created(store, 1)

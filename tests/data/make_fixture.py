@@ -3,7 +3,9 @@
 A file that is there already belongs to a schema that may be out in the world, and is never written again.
 """
 
+import sqlite3
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +40,42 @@ def fill(store):
     store.record_call("mlp", LLMCall(REQUEST, reply, 1, AT))
     store.record_call("mlp", LLMCall(REQUEST, ChatFailure("BackendTimeout", "no reply", "retry", "m", 60.0), 2, AT))
     store.record_event("mlp", Event("llm_failed", "no reply", 2, AT))
+    fill_leases(store)
+    fill_alterations(store)
+
+
+def fill_leases(store):
+    """A study whose trials are with workers, lost and not: what schema 2 is about."""
+    store.create_study(StudyRecord("leases", "{}", "{}", created_at=AT))
+    for n, lease_s in enumerate((60, 1e-9, 1e-9, None)):
+        proposal = Proposal({"n": n}, Origin("sobol", "reason"))
+        store.create_trial("leases", proposal, key=f'{{"n":{n}}}', owner="host/1/2", seen=n, lease_s=lease_s)
+    for n in (1, 2):
+        store.expire_lease("leases", n)
+    store.take_over("leases", 2, owner="host/3/4", previous="host/1/2", attempt=0, lost=True)
+    store.bind_request("leases", "job ☃", 2)
+    store.finish_trial("leases", 3, OUTCOMES[0])
+
+
+def fill_alterations(store):
+    """A study whose space was altered, of whose trials one was corrected by a person: what schema 3 is about."""
+    store.create_study(StudyRecord("altered", '{"x": 1}', "{}", created_at=AT))
+    for n in range(3):
+        proposal = Proposal({"x": n}, Origin("sobol", "reason"))
+        store.create_trial("altered", proposal, key=f'{{"x":{n}}}', owner="host/1/2", seen=n)
+        store.finish_trial("altered", n, OUTCOMES[n])
+    store.enqueue("altered", {"x": 7}, key='{"x":7}')
+
+    def complete(params):
+        return params | {"y": 0.1}, f'{{"x":{params["x"]},"y":0.1}}'
+
+    store.alter_study("altered", '{"x": 1, "y": 2}', previous='{"x": 1}', complete=complete)
+
+
+def correct(path):
+    """A person's change, by another program."""
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("UPDATE trials SET error = 'no memory' WHERE study = 'altered' AND number = 2")
 
 
 def main():
@@ -46,7 +84,8 @@ def main():
         sys.exit(f"{path} is there already; a file of a released schema is never written again.")
     store = open_store(path)
     fill(store)
-    store.close()  # merges the WAL: the .db is all there is
+    store.close()  # the .db is all there is
+    correct(path)
 
 
 if __name__ == "__main__":

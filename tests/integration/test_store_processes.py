@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from hybridbo import Float, Optimizer
+from hybridbo.errors import StoreBusy, TellConflict
 from hybridbo.ports import StudyRecord
-from hybridbo.storage import open_store
+from hybridbo.storage import open_store, queues
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
 
 # Creates and finishes trials and says so after each, when the store has returned: "C number", "F number value".
@@ -214,3 +216,114 @@ def test_source_of_the_workers_is_the_one_under_test():
     code = "import hybridbo; print(hybridbo.__file__)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
     assert Path(out.strip()) == Path(hybridbo.__file__)
+
+
+# Asks and holds its trial until it is killed: "A number attempt".
+ASKER = """
+import sys
+from hybridbo import Optimizer, owner
+
+if len(sys.argv) > 3:
+    owner.current = lambda: sys.argv[3]  # as if it were another machine, of whose processes nothing is known
+with Optimizer.load(sys.argv[1], "s", llm=None) as opt:
+    trial = opt.ask(lease_s=float(sys.argv[2]), request_id="job")
+    print("A", trial.number, trial.attempt, flush=True)
+    for line in sys.stdin:
+        print("B" if line == "beat\\n" and trial.heartbeat() else "L", flush=True)
+        if line == "tell\\n":
+            print("T", opt.tell(trial, 0.5).value, flush=True)
+"""
+
+
+def asker(path, *args):
+    command = [sys.executable, "-c", ASKER, str(path), *map(str, args)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def said(process, line=None):
+    if line is not None:
+        process.stdin.write(f"{line}\n")
+        process.stdin.flush()
+    return process.stdout.readline().split()
+
+
+def end(process):
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture
+def study(tmp_path):
+    path = tmp_path / "search.db"
+    with Optimizer({"x": Float(0, 1)}, llm=None, seed=0, study="s", store=path):
+        pass
+    return path
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how processes end is told by /proc")
+def test_trial_of_a_killed_process_of_this_machine_is_offered_at_once(study):
+    first = asker(study, 3600)
+    assert said(first) == ["A", "0", "0"]
+    end(first)
+    second = asker(study, 3600)  # the same request, after the crash
+    assert said(second) == ["A", "0", "1"]
+    with Optimizer.load(study, "s", llm=None) as opt:
+        assert opt.ask().number == 1
+    end(second)
+
+
+def test_trial_of_a_process_elsewhere_is_offered_when_its_lease_has_run_out(study):
+    first = asker(study, 1e-6, "elsewhere/1/1")
+    assert said(first) == ["A", "0", "0"]
+    end(first)
+    with Optimizer.load(study, "s", llm=None) as opt:
+        again = opt.ask()
+        assert (again.number, again.attempt, again.lost) == (0, 1, 1)
+        assert [event.kind for event in opt.events] == ["trial_stale", "trial_offered_again"]
+        opt.tell(again, 1.0)
+
+
+def test_process_elsewhere_that_sends_heartbeats_keeps_its_trial_and_a_late_one_is_believed(study):
+    far = asker(study, 3600, "elsewhere/1/1")
+    assert said(far) == ["A", "0", "0"]
+    assert said(far, "beat") == ["B"]
+    with Optimizer.load(study, "s", llm=None) as opt:
+        assert opt.ask().number == 1
+        held = opt.trials[0]
+        opt.store.renew_lease("s", 0, owner=held.owner, attempt=0, lease_s=1e-6)  # as if it had kept silent
+        assert opt.ask(request_id="another").number == 0
+        assert said(far, "beat") == ["L"]
+        assert said(far, "tell") == ["L"]
+        assert said(far) == ["T", "0.5"]
+        assert opt.trials[0].value == 0.5
+        with pytest.raises(TellConflict):
+            opt.tell(0, 0.75)
+        assert opt.trials[0].value == 0.5
+    end(far)
+
+
+def test_process_killed_in_a_transaction_leaves_its_turn(tmp_path):
+    holder = """
+import sys
+from hybridbo.ports import StudyRecord
+from hybridbo.storage import open_store
+store = open_store(sys.argv[1])
+store.create_study(StudyRecord("s", "{}", "{}"))
+with store.transaction():
+    store.create_study(StudyRecord("half", "{}", "{}"))
+    print("in", flush=True)
+    sys.stdin.read()
+"""
+    path = tmp_path / "search.db"
+    command = [sys.executable, "-c", holder, str(path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "in\n"
+    impatient, patient = open_store(path, timeout_s=0.05), open_store(path)
+    with pytest.raises(StoreBusy, match="Try again"):
+        impatient.create_study(StudyRecord("other", "{}", "{}"))
+    end(process)
+    for store, name in ((impatient, "other"), (patient, "another")):
+        store.create_study(StudyRecord(name, "{}", "{}"))
+        store.close()
+    assert [record.name for record in open_store(path).list_studies()] == ["s", "other", "another"]
+    assert not path.with_name("search.db-lock").exists() or queues.kind_of_queue() is None

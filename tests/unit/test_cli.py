@@ -471,4 +471,11 @@ def test_version_and_help(folder):
 
 
 def test_all_the_commands_of_this_release_are_there():
-    assert set(main.commands) == {"demo", "init", "ask", "tell", "fail", "best", "show", "export"}
+    study = {"demo", "init", "ask", "tell", "fail", "heartbeat", "best", "show", "export"}
+    assert set(main.commands) == study | {"check", "backup", "alter"}
+
+
+def test_asking_again_under_a_request_id_gives_the_same_trial(study):
+    first = json.loads(ok("ask", "t.db", "s", "--request-id", "job 1"))
+    assert json.loads(ok("ask", "t.db", "s", "--request-id", "job 1")) == first
+    assert asked()["number"] == 1

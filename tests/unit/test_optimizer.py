@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hybridbo import Categorical, Float, Int, Optimizer, Space, TrialState, errors
+from hybridbo.storage import open_store
 from hybridbo.testing import ScriptedBackend
 
 SPACE = {
@@ -266,3 +267,48 @@ def test_another_seed_than_the_studys_is_used_and_recorded(tmp_path):
     assert opt.seed == 2
     assert [event.kind for event in opt.events] == ["seed_changed"]
     assert Optimizer.load(tmp_path / "a.db").seed == 1
+
+
+def synchronous(opt):
+    return opt.store._file._db.conn.execute("PRAGMA synchronous").fetchone()[0]
+
+
+def test_synchronous_is_full_unless_the_settings_say_otherwise(tmp_path):
+    with make(store=tmp_path / "a.db") as opt:
+        assert synchronous(opt) == 2
+    normal = {"store": {"synchronous": "NORMAL"}}
+    with make(store=tmp_path / "b.db", settings=normal) as opt:
+        assert synchronous(opt) == 1
+    with make(store=tmp_path / "b.db") as opt:  # the study has kept it
+        assert synchronous(opt) == 1
+        opt.tell(opt.ask(), 1.0)
+    with Optimizer.load(tmp_path / "b.db", opt.study, llm=None) as opt:
+        assert synchronous(opt) == 1
+    with pytest.raises(errors.InvalidSettings, match="synchronous"):
+        make(settings={"store": {"synchronous": "OFF"}})
+
+
+def test_a_store_that_is_given_stays_as_it_is(tmp_path):
+    store = open_store(tmp_path / "a.db")
+    opt = make(store=store, settings={"store": {"synchronous": "NORMAL"}})
+    assert opt.store is store
+    assert synchronous(opt) == 2
+    store.close()
+
+
+def test_what_is_handed_out_cannot_change_what_is_known():
+    opt = make()
+    opt.tell(opt.ask(), 1.0)
+    for trial in (opt.trials[0], opt.best, opt.pareto_front[0]):
+        trial.params["x"] = 99.0
+        trial.values["value"] = 99.0
+    assert opt.trials[0] == opt.store.get_trials(opt.study)[0]
+    assert opt.best.value == 1.0
+
+
+def test_a_request_gives_the_same_trial_in_another_process_too(tmp_path):
+    with make(store=tmp_path / "a.db") as opt:
+        first = opt.ask(request_id="job 1")
+    with make(store=tmp_path / "a.db") as opt:
+        assert opt.ask(request_id="job 1") == first
+        assert opt.ask(request_id="job 2").number == 1

@@ -257,3 +257,12 @@ def test_differences_are_listed_by_parameter(space):
         ),
     ]
     assert space.differences(Space(dict(reversed(list(space.items()))))) == []
+
+
+@given(spaces_and_points(rows=3))
+def test_key_is_the_json_of_the_rounded_configuration(drawn):
+    space, points = drawn
+    for point in points:
+        params = space.decode(point)
+        expected = json.dumps(space.round(params), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert space.key(params) == expected

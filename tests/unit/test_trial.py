@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import origins, params, texts, trials
 
+from hybridbo.errors import InvalidState
 from hybridbo.trial import History, Origin, Outcome, Proposal, Trial, TrialState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,7 +32,7 @@ def test_a_history_sorts_trials_by_what_can_be_learned_from_them(given, queued):
     assert list(history.trials) == sorted(given, key=lambda t: t.number)
     assert len(history) == len(given)
     assert history.queued == tuple(queued)
-    assert all(t.state is TrialState.RUNNING for t in history.pending)
+    assert all(t.state in {TrialState.RUNNING, TrialState.STALE} for t in history.pending)
     assert all(t.values and t.state in {TrialState.COMPLETE, TrialState.PRUNED} for t in history.completed)
     assert all(t.state in {TrialState.FAILED, TrialState.PRUNED} and not t.values for t in history.failed)
     for group in (history.completed, history.pending, history.failed):
@@ -39,7 +40,7 @@ def test_a_history_sorts_trials_by_what_can_be_learned_from_them(given, queued):
 
 
 def test_states():
-    assert [state for state in TrialState if not state.is_finished] == [TrialState.RUNNING]
+    assert [state for state in TrialState if not state.is_finished] == [TrialState.RUNNING, TrialState.STALE]
     assert TrialState("COMPLETE") == "COMPLETE"
 
 
@@ -47,3 +48,14 @@ def test_duration():
     trial = Trial(0, {}, TrialState.RUNNING, Origin("user", "."), START)
     assert trial.duration_s is None
     assert dataclasses.replace(trial, finished_at=START + timedelta(seconds=90)).duration_s == 90
+
+
+def test_heartbeat_is_that_of_the_copy_in_this_process():
+    beats = []
+    trial = Trial(3, {}, TrialState.RUNNING, Origin("user", "."), START, heart=lambda: bool(beats.append(1)) or True)
+    assert dataclasses.replace(trial, owner="me").heartbeat()
+    assert beats == [1]
+    travelled = pickle.loads(pickle.dumps(trial))
+    assert travelled == trial
+    with pytest.raises(InvalidState, match=r"trial 3 .*opt\.heartbeat\(trial\)"):
+        travelled.heartbeat()

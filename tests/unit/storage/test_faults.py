@@ -98,22 +98,35 @@ def as_nobody(action):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs users as POSIX has them")
-@pytest.mark.parametrize("target", ["file", "folder"])
+@pytest.mark.parametrize("target", ["file", "folder", "new file", "unreadable"])
 def test_read_only_place(target):
     folder = Path(tempfile.mkdtemp())  # not tmp_path, whose parents are closed to other users
     path = folder / "search.db"
-    open_store(path).close()
-    if target == "file":
-        path.chmod(0o444)
-        folder.chmod(0o777)
-    else:
+    store = open_store(path)
+    store.create_study(StudyRecord("s", "{}", "{}"))
+    create(store)
+    store.close()
+
+    def use():
+        opened = open_store(path)
+        assert len(opened.get_trials("s")) == 1
+        opened.record_event("s", Event("k", "m"))
+
+    folder.chmod(0o777 if target in ("file", "unreadable") else 0o555)
+    path.chmod({"file": 0o444, "unreadable": 0o000}.get(target, 0o666))
+    if target == "new file":
         path.unlink()
-        folder.chmod(0o555)
-    error = as_nobody(lambda: open_store(path))
+    error = as_nobody(use)
+    left = [file.name for file in folder.iterdir()]
     folder.chmod(0o755)
     shutil.rmtree(folder)
-    assert error.startswith(f"StoreError: {path}: the {target}")
-    assert "read-only. Make it writable" in error
+    assert left == ([] if target == "new file" else ["search.db"])
+    if target == "new file":
+        assert error.startswith(f"StoreError: {path}: the folder {folder} is read-only. Make it writable")
+    elif target == "unreadable":
+        assert error.startswith(f"StoreError: {path} may not be read by this user. Make it readable")
+    else:
+        assert error.startswith(f"StoreError: {path} is read-only, it or its folder, and can only be looked at. Make")
 
 
 def test_read_only_connection(store):
@@ -244,9 +257,17 @@ def test_memory_and_file_know_the_same_names():
     from hybridbo.storage.sqlite import SqliteStore
 
     def public(cls):
-        return {name for name in vars(cls) if not name.startswith("_")}
+        return {name for name in dir(cls) if not name.startswith("_")}
 
     assert public(MemoryStore) == public(SqliteStore)
+
+
+def test_all_that_the_package_offers_is_there():
+    from hybridbo import storage
+
+    assert [getattr(storage, name).__name__ for name in storage.__all__] == storage.__all__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        storage.nothing  # noqa: B018 - asked for
 
 
 def test_import_guard():

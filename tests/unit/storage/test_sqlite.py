@@ -11,7 +11,7 @@ from hybridbo.storage import migrations, open_store, texts
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
 
 COMPLETE = Outcome(TrialState.COMPLETE, {"value": 0.1 + 0.2}, 0.1 + 0.2)
-TABLES = {"studies", "trials", "llm_calls", "events", "queue", "migrations"}
+TABLES = {"studies", "trials", "requests", "llm_calls", "events", "queue", "alterations", "migrations"}
 
 
 def create(store, x=1):
@@ -30,7 +30,7 @@ def pragma(conn, name):
 def test_pragmas(store):
     conn = connection(store)
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "application_id", "user_version")
-    assert [pragma(conn, name) for name in names] == ["wal", 2, 1, 30_000, 0x6879424F, 1]
+    assert [pragma(conn, name) for name in names] == ["wal", 2, 1, 15_000, 0x6879424F, 3]
 
 
 def test_synchronous_normal(path):
@@ -51,9 +51,11 @@ def test_tables_are_strict(store, raw):
 
 
 def test_migration_is_recorded_and_equals_user_version(store, raw):
-    [(number, name, at)] = raw.execute("SELECT number, name, applied_at FROM migrations")
-    assert (number, name) == (pragma(raw, "user_version"), migrations.MIGRATIONS[0].name)
-    texts.decode_time(at)
+    steps = raw.execute("SELECT number, name, applied_at FROM migrations ORDER BY number").fetchall()
+    assert [(number, name) for number, name, _ in steps] == [(m.number, m.name) for m in migrations.MIGRATIONS]
+    assert steps[-1][0] == pragma(raw, "user_version")
+    for *_, at in steps:
+        texts.decode_time(at)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,8 @@ def test_migration_is_recorded_and_equals_user_version(store, raw):
         "study = 'other'",
         "predicted_mean = 9e999",
         "predicted_sd = -9e999",
+        "attempt = -1",
+        "lost = NULL",
     ],
 )
 def test_row_that_means_nothing_is_refused(store, raw, change):

@@ -1,0 +1,81 @@
+"""The commands about a store's file and a study's space, and what they share with those of :mod:`hybridbo.cli`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from hybridbo.errors import InvalidState
+from hybridbo.exits import Command
+
+STORE = click.argument("store", type=click.Path(dir_okay=False))
+SPACE = click.option(
+    "--space",
+    "file",
+    type=click.File("rb", lazy=True),
+    required=True,
+    help="JSON file of the (whole) space; - for standard input.",
+)
+
+
+def existing(store: str) -> str:
+    """``store`` if there is such a file: to look at a store never makes one."""
+    if not Path(store).is_file():
+        raise InvalidState(
+            f"there is no store {store!r}.", f"Check the path, or start a study: hybridbo init {store} STUDY --space F"
+        )
+    return store
+
+
+@click.command(cls=Command)
+@STORE
+@click.pass_context
+def check(context: click.Context, store: str) -> None:
+    """Look for damage in a store, and change nothing. Exit status 1 if there is any."""
+    from hybridbo.progress import one_line
+    from hybridbo.storage.check import check_store
+
+    report = check_store(existing(store))
+    for note in report.notes:
+        click.echo(f"note: {one_line(note, longest=2000)}")
+    for problem in report.problems:
+        click.echo(f"problem: {one_line(problem, longest=2000)}")
+    contents = f"{report.studies} studies, {report.trials} trials, schema {report.schema}"
+    click.echo(f"{store}: {len(report.problems) or 'no'} problems; {contents}.")
+    if not report.is_sound:
+        click.echo("Restore a backup, or save what is readable: see `hybridbo export`.", err=True)
+        context.exit(1)
+
+
+@click.command(cls=Command)
+@STORE
+@click.argument("destination", type=click.Path())
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def backup(store: str, destination: str, *, force: bool) -> None:
+    """Copy a store, also while it is in use; the copy appears when it is complete."""
+    from hybridbo.storage.backup import backup_store
+
+    backup_store(existing(store), destination, overwrite=force)
+    click.echo(f"{store} is copied to {destination}.")
+
+
+@click.command(cls=Command)
+@STORE
+@click.argument("study")
+@SPACE
+def alter(store: str, study: str, *, file: BinaryIO) -> None:
+    """Widen a range, add a choice, or add a parameter with a default, to a study that has trials."""
+    from hybridbo.optimizer import Optimizer
+    from hybridbo.space import Space
+
+    space = Space.from_json(file.read())
+    with Optimizer.load(existing(store), study, llm=None) as opt:
+        changes = opt.space.differences(space)
+        opt.alter(space)
+        for change in changes or ["nothing has changed"]:
+            click.echo(f"{study}: {change}")
+
+
+COMMANDS = (check, backup, alter)
