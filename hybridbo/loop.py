@@ -124,14 +124,19 @@ def run(
                 watcher.message(str(error))
             return
         if watcher:
-            news = [event.message for event in study.events[told:] if event.kind in _SHOWN]
-            told += len(study.events[told:])
-            for message in dict.fromkeys(news):
-                watcher.message(f"note on trial {trial.number}: {message}")
-            watcher.started(trial)
+            told = announce(study, trial, told, watcher)
         done = evaluate(study, trial, objective)
         if watcher:
             watcher.finished(done, study.incumbent, study.llm_usage)
+
+
+def announce(study: Study, trial: Trial, told: int, watcher: Watcher) -> int:
+    """Show a trial that begins, and what befell the study since ``told`` events; returns how many there are now."""
+    events = study.events
+    for message in dict.fromkeys(event.message for event in events[told:] if event.kind in _SHOWN):
+        watcher.message(f"note on trial {trial.number}: {message}")
+    watcher.started(trial)
+    return len(events)
 
 
 def evaluate(study: Study, trial: Trial, objective: ObjectiveFunction) -> Trial:
@@ -144,6 +149,11 @@ def evaluate(study: Study, trial: Trial, objective: ObjectiveFunction) -> Trial:
     except BaseException:
         study.release(trial)
         raise
+    return keep(study, trial, value)
+
+
+def keep(study: Study, trial: Trial, value: Any) -> Trial:
+    """Store what the objective returned; a value that is not a finite number fails the trial."""
     try:
         return _tell(study, trial, value)
     except InvalidValue as error:
