@@ -128,6 +128,11 @@ class HybridSearchCV(BaseSearchCV):
         self.study = study
         self.settings = settings
 
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        # scikit-learn sends the search along to its workers while it is running
+        return {name: value for name, value in state.items() if name not in {"_study", "_metadata"}}
+
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Search, and refit on all data with what was best.
 
@@ -220,7 +225,8 @@ class HybridSearchCV(BaseSearchCV):
         error_score = np.nan if self.error_score == "raise" else float(self.error_score)
         try:
             study = SearchStudy(opt, space, metrics, data.splits.get_n_splits(), error_score)
-            study.check(data.fingerprint(self))
+            if self.store is not None:  # nobody else can come upon a study in memory
+                study.check(data.fingerprint(self))
             yield study
         finally:
             if opt.store is not self.store:

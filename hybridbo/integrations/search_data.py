@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import joblib
+import numpy as np
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 
@@ -64,7 +65,7 @@ class SearchData:
         return {
             "X": _hash(self.X),
             "y": _hash(self.y),
-            "cv": _hash([(list(train), list(test)) for train, test in self.splits.splits]),
+            "cv": _hash({i: tuple(map(np.asarray, split)) for i, split in enumerate(self.splits.splits)}),
             "fit parameters": _hash(dict(self.metadata)),
             "scoring": scoring_text(search),
             "estimator": _estimator_text(search.estimator),
@@ -118,7 +119,7 @@ def scoring_text(search: Any) -> str:
 def _hash(value: Any) -> str:
     """A hash that another process computes too; for what cannot be hashed, its type."""
     try:
-        return str(joblib.hash(value))
+        return str(joblib.hash(np.asarray(value) if isinstance(value, (list, tuple)) else value))
     except Exception:  # noqa: BLE001  # whatever the user's data raise when they are pickled
         return f"a {type(value).__name__}"
 
