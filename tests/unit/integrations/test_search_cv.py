@@ -138,6 +138,7 @@ def test_what_is_fitted_can_be_pickled():
     assert len(fitted.trials_) == 4
 
 
+@pytest.mark.filterwarnings("ignore:One or more", "ignore:invalid value")  # of PCA's likelihoods
 def test_methods_are_those_of_the_estimator():
     assert not hasattr(search(Ridge(), {"alpha": [1, 2]}), "predict_proba")
     assert hasattr(search(), "predict_proba")
@@ -152,7 +153,7 @@ def test_without_refit_there_is_no_best_estimator():
     fitted = search(refit=False).fit(X, Y)
     assert not hasattr(fitted, "best_estimator_")
     assert fitted.best_params_ in fitted.cv_results_["params"]
-    with pytest.raises(AttributeError, match="refit"):
+    with pytest.raises(AttributeError, match="has no attribute 'predict'"):
         fitted.predict(X)
 
 
@@ -247,7 +248,8 @@ def test_sample_weights_reach_the_estimator():
 def test_metadata_are_routed():
     with sklearn.config_context(enable_metadata_routing=True):
         estimator = LogisticRegression().set_fit_request(sample_weight=True)
-        fitted = search(estimator, scoring="accuracy", cv=GroupKFold(3)).fit(
+        scoring = make_scorer(precision_score).set_score_request(sample_weight=False)
+        fitted = search(estimator, scoring=scoring, cv=GroupKFold(3)).fit(
             X, Y, sample_weight=np.ones(90), groups=np.arange(90) // 10
         )
         assert fitted.n_splits_ == 3
@@ -265,9 +267,6 @@ def test_metadata_are_routed():
 )
 def test_all_candidates_see_the_same_splits(splits):
     # the space's choices score the same, so that only the splits could make a difference
-    given = splits()
-    fitted = search(space={"verbose": [0, False]}, cv=given, n_iter=2).fit(X, Y)
-    assert len(fitted.trials_) == 1  # 0 is False: one choice is left
     fitted = search(space={"max_iter": [200, 300, 500]}, cv=splits(), n_iter=3).fit(X, Y)
     scores = np.array([fitted.cv_results_[f"split{k}_test_score"] for k in range(3)])
     assert (scores == scores[:, :1]).all()
