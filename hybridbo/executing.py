@@ -276,7 +276,7 @@ class _Run:
         self.stuck_until = math.inf
         if flight.overdue:
             _logger.warning("trial %d returned after it had timed out; dropped", flight.trial.number)
-        elif flight.future.cancelled():
+        elif flight.future.cancelled() or getattr(flight.future, "status", None) == "lost":  # with Dask's scheduler
             self.study.release(flight.trial)
         elif (error := flight.future.exception()) is None:
             self.show(loop.keep(self.study, flight.trial, flight.future.result()))

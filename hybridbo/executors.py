@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from hybridbo.errors import InvalidSettings, describe_error
+from hybridbo.errors import InvalidSettings, InvalidState, describe_error
 from hybridbo.values import shown
 
 _logger = logging.getLogger(__name__)
@@ -46,10 +46,19 @@ class Pool:
 
     @property
     def size(self) -> int | None:
-        """How many tasks it works on at a time; None where it does not tell. A Dask cluster may grow and shrink."""
+        """How many tasks it works on at a time; None where it does not tell. A Dask cluster may grow and shrink.
+
+        Raises:
+            InvalidState: A Dask client that is closed, or has lost its scheduler.
+        """
         client = _dask_client(self.executor)
         if client is not None:
-            return max(1, int(sum(client.nthreads().values())))  # a cluster that scales up on demand begins with none
+            try:
+                n = sum(client.nthreads().values())
+            except Exception as error:
+                text = f"the Dask cluster does not answer: {describe_error(error)}."
+                raise InvalidState(text, "Give a client that is connected.") from error
+            return max(1, int(n))  # a cluster that scales up on demand begins with none
         for name in ("_max_workers", "num_workers"):  # concurrent.futures and loky; mpi4py.futures
             size = getattr(self.executor, name, None)
             if isinstance(size, int) and size > 0:
