@@ -17,6 +17,7 @@ from hybridbo.errors import InvalidSettings, InvalidState, describe_error
 from hybridbo.values import shown
 
 _logger = logging.getLogger(__name__)
+FACTORY = "Give a function that makes one, executor=lambda: ProcessPoolExecutor(4), so that run() can replace it"
 _EXAMPLE = "Give, for example, executor=ProcessPoolExecutor(4) or a dask.distributed Client."
 
 

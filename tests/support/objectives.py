@@ -37,6 +37,12 @@ def hang(params):
     signal.pause()
 
 
+def hang_audibly(params, fifo):
+    with Path(fifo).open("w") as file:
+        file.write("begun\n")
+    signal.pause()
+
+
 def leave(params):
     raise SystemExit(3)
 
