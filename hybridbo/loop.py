@@ -147,32 +147,46 @@ def run(
                 watcher.message(str(error))
             return
         if watcher:
-            news = [event.message for event in study.events[told:] if event.kind in _SHOWN]
-            told += len(study.events[told:])
-            for message in dict.fromkeys(news):
-                watcher.message(f"note on trial {trial.number}: {message}")
-            watcher.started(trial)
+            told = announce(study, trial, told, watcher)
         done = evaluate(study, trial, objective)
         if watcher:
             watcher.finished(done, study.incumbent, study.llm_usage)
 
 
-def evaluate(study: Study, trial: Trial, objective: ObjectiveFunction) -> Trial:
-    """Call the objective on one trial and store how it ended.
+def announce(study: Study, trial: Trial, told: int, watcher: Watcher) -> int:
+    """Show a trial that begins, and what befell the study since ``told`` events; returns how many there are now."""
+    events = study.events
+    for message in dict.fromkeys(event.message for event in events[told:] if event.kind in _SHOWN):
+        watcher.message(f"note on trial {trial.number}: {message}")
+    watcher.started(trial)
+    return len(events)
 
-    Where the trial was taken for lost meanwhile and another worker has told it, that stands, and the run goes on.
-    """
+
+def evaluate(study: Study, trial: Trial, objective: ObjectiveFunction) -> Trial:
+    """Call the objective on one trial and store how it ended."""
     try:
         with leases.renewing(trial):
             value = objective(dict(trial.params))
     except (Exception, SystemExit) as error:  # whatever the user's code raises is a failed trial
         _logger.warning("trial %d failed", trial.number, exc_info=error)
-        why = describe_error(error)
-        return _unless_lost(study, trial, lambda: study.fail(trial, why))
+        return give_up(study, trial, describe_error(error))
     except BaseException:
         study.release(trial)
         raise
+    return keep(study, trial, value)
+
+
+def keep(study: Study, trial: Trial, value: Any) -> Trial:
+    """Store what the objective returned; a value that is not a finite number fails the trial.
+
+    Where the trial was taken for lost meanwhile and another worker has told it, that stands.
+    """
     return _unless_lost(study, trial, lambda: _tell_or_fail(study, trial, value))
+
+
+def give_up(study: Study, trial: Trial, reason: str) -> Trial:
+    """Store that a trial has failed, likewise."""
+    return _unless_lost(study, trial, lambda: study.fail(trial, reason))
 
 
 def _tell_or_fail(study: Study, trial: Trial, value: Any) -> Trial:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
 
-from hybridbo import altering, knowledge, leases, loop, owner
+from hybridbo import altering, executing, knowledge, leases, loop, owner
 from hybridbo.asking import Asker, Holder
 from hybridbo.backends import get_backend
 from hybridbo.consult import Consultant, LLMUsage, without_secrets
@@ -325,8 +325,12 @@ class Optimizer:
         n_trials: int | None = None,
         timeout: float | None = None,
         progress: bool | loop.Watcher = True,  # noqa: FBT001, FBT002  # docs: the public face names it so
+        *,
+        executor: Any = None,
+        n_workers: int | None = None,
+        trial_timeout: float | None = None,
     ) -> Trial | None:
-        """Evaluate trials in this process.
+        """Evaluate trials, one after the other in this process or several at once in an executor.
 
         Args:
             objective: From params to a value; an exception, or a value that is not finite, fails the trial.
@@ -334,24 +338,37 @@ class Optimizer:
                 so a script that was killed and is started again does what is left; a further run adds ``n_trials``.
             timeout: No trial is started after that many seconds.
             progress: Show progress on standard error; or a watcher of your own.
+            executor: Anything with ``submit``: a ``concurrent.futures`` executor, a dask.distributed ``Client``, loky,
+                mpi4py.futures. Or a function that makes one: it is ended with the run, and replaced when it breaks.
+            n_workers: How many trials may be in flight; None for as many as the executor has workers.
+            trial_timeout: Seconds after which a trial in the executor has failed. Its worker stays busy until it
+                returns, unless the executor comes from a function and has processes: they are killed.
 
         Returns:
             The best trial; None if there is none, or several objectives.
 
         Raises:
-            InvalidSettings: Neither limit is given, or one is not positive.
+            InvalidSettings: Neither limit is given, or one is not positive; the executor has no ``submit`` or takes
+                no work; the objective cannot be sent to its workers.
+            InvalidState: The executor broke, or all of its workers overran, and it cannot be replaced.
         """
         loop.check_run(objective, n_trials, timeout)
+        if executor is None and (n_workers is not None or trial_timeout is not None):
+            raise InvalidSettings("n_workers and trial_timeout need an executor.", "Give executor=, or drop them.")
         before = self.n_started if self._run_before else 0
         self._run_before = True
         target = math.inf if n_trials is None else before + int(n_trials)
+        limits = executing.Limits(target, timeout, n_workers, trial_timeout)
         with contextlib.ExitStack() as stack:
             watcher = progress if not isinstance(progress, bool) else None
             if progress is True:
                 from hybridbo.progress import Progress  # rich is for those who look
 
                 watcher = stack.enter_context(Progress(self.objective, None if n_trials is None else int(target)))
-            loop.run(self, objective, target, timeout, watcher)
+            if executor is None:
+                loop.run(self, objective, target, timeout, watcher)
+            else:
+                executing.run(self, objective, executor, limits, watcher)
         return self.incumbent
 
     # What is known -----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO, cast
@@ -72,6 +72,7 @@ class Progress:
         self._live: RichProgress | None = None
         self._task: TaskID | None = None
         self._seen = 0  # trials of the study so far, told from their numbers: earlier runs count
+        self._running: dict[int, str] = {}  # the source of each trial in flight, by number
 
     def __enter__(self) -> Self:
         with self._stream.guarded():
@@ -91,9 +92,8 @@ class Progress:
     def started(self, trial: Trial) -> None:
         """A trial is handed out."""
         with self._stream.guarded():
-            if self._live is not None and self._task is not None:
-                text = f"trial {trial.number} ({trial.origin.source}) is running"
-                self._live.update(self._task, description=text, refresh=True)
+            self._running[trial.number] = trial.origin.source
+            self._show()
 
     def finished(self, trial: Trial, best: Trial | None, usage: Usage) -> None:
         """A trial has ended: one line.
@@ -105,14 +105,21 @@ class Progress:
         """
         with self._stream.guarded():
             self._say(trial_line(self._objective, trial, best, usage))
-            if self._live is not None and self._task is not None:
-                self._seen = max(self._seen, trial.number + 1)
-                self._live.update(self._task, completed=self._seen, description="choosing the next trial", refresh=True)
+            self._running.pop(trial.number, None)
+            self._show(trial.number)
 
     def message(self, text: str) -> None:
         """Something else worth telling, in one line."""
         with self._stream.guarded():
             self._say(one_line(text, longest=1000))
+
+    def _show(self, number: int = -1) -> None:
+        """Bring the live line up to date, with the trial that has just been told of."""
+        if self._live is None or self._task is None:
+            return
+        self._seen = max(self._seen, number + 1, *(n + 1 for n in self._running))
+        done = self._seen - len(self._running)
+        self._live.update(self._task, completed=done, description=running_text(self._running), refresh=True)
 
     def _say(self, line: str) -> None:
         if self._live is None:
@@ -122,6 +129,17 @@ class Progress:
             from rich.text import Text
 
             self._live.console.print(Text(line), soft_wrap=True)  # a Text is never read as markup
+
+
+def running_text(running: Mapping[int, str]) -> str:
+    """Which trials are in flight: all by number up to three, the source of a single one."""
+    if not running:
+        return "choosing the next trial"
+    if len(running) == 1:
+        number, source = next(iter(running.items()))
+        return f"trial {number} ({source}) is running"
+    named = ", ".join(map(str, sorted(running)[:3]))
+    return f"trials {named}{' ...' if len(running) > 3 else ''} are running ({len(running)})"
 
 
 def trial_line(objective: Objective, trial: Trial, best: Trial | None, usage: Usage) -> str:

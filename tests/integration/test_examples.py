@@ -1,5 +1,6 @@
 """Each example runs from anywhere, keeps its promise and prints what it shows."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,9 +13,14 @@ pytestmark = pytest.mark.checkout
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOWN = {
     "ask_tell.py": "best of 8 trials",
+    "dask_cluster.py": "8 trials on 2 workers",
+    "executor_pool.py": "8 of 9 trials have a value",
     "own_backend.py": "1 call to example:one-answer, 490 tokens",
     "resume.py": "resumed; 8 trials, the same as without the kill",
+    "search_cv.py": "goes on with the candidates of before: True",
 }
+# what an example needs besides hybridbo; such examples are slow
+NEEDS = {"dask_cluster.py": "distributed"}
 
 
 def run(file, folder):
@@ -24,8 +30,14 @@ def run(file, folder):
     )
 
 
-@pytest.mark.parametrize("name", sorted(SHOWN))
+def example(name):
+    return pytest.param(name, marks=[pytest.mark.slow] if name in NEEDS else [])
+
+
+@pytest.mark.parametrize("name", [example(name) for name in sorted(SHOWN)])
 def test_an_example_runs_and_keeps_its_promise(name, tmp_path):
+    if name in NEEDS and not importlib.util.find_spec(NEEDS[name]):
+        pytest.skip(f"{NEEDS[name]} is not installed")
     done = run(EXAMPLES / name, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert SHOWN[name] in done.stdout

@@ -122,6 +122,17 @@ def test_a_terminal_shows_the_running_trial_and_a_line_per_finished_one():
     assert "\x1b[?25h" in text  # the cursor is given back
 
 
+def test_several_trials_in_flight_are_all_named_and_none_counts_as_done():
+    trials = [complete(number, 0.5) for number in range(4)]
+    started = [("started", trial) for trial in trials]
+    text = shown(*started[:3], ("finished", trials[1], trials[1], Usage()), stream=Terminal(), total=9)
+    assert "trials 0, 1, 2 are running (3)" in text
+    assert text.rindex("trials 0, 2 are running (2)") > text.index("are running (3)")
+    assert "1/9" in text
+    assert "2/9" not in text
+    assert "trials 0, 1, 2 ... are running (4)" in shown(*started, stream=Terminal(), total=9)
+
+
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     trial = complete(7, 0.5)
