@@ -271,17 +271,17 @@ def test_when_all_workers_overrun_the_run_ends_with_the_remedy():
 
 def test_an_overdue_worker_that_returns_is_used_again():
     gate, opt = Gate(), make()
-    for event in gate.let_go[1:]:
+    for event in gate.let_go[2:]:
         event.set()
 
     class LetsGo(Watcher):
         def finished(self, trial, best, usage):
             super().finished(trial, best, usage)
-            gate.let_go[0].set()
+            gate.let_go[trial.number].set()
 
     with ThreadPoolExecutor(1) as pool:
-        opt.run(gate, 4, progress=LetsGo(), executor=pool, trial_timeout=1.0)
-    assert states(opt) == ["FAILED", "COMPLETE", "COMPLETE", "COMPLETE"]  # and what it returned was dropped
+        opt.run(gate, 4, progress=LetsGo(), executor=pool, trial_timeout=0.7)
+    assert states(opt) == ["FAILED", "FAILED", "COMPLETE", "COMPLETE"]  # and what it returned was dropped
 
 
 def test_the_clock_of_a_trial_does_not_run_while_it_waits_for_a_worker():
@@ -500,10 +500,11 @@ def test_an_executor_that_does_not_tell_its_size_needs_n_workers():
             future.set_result(function(*args))
             return future
 
-    check_refused("how many workers.*n_workers=", executor=Plain())
-    opt = make()
-    opt.run(objectives.value_of, 3, progress=False, executor=Plain(), n_workers=2)
+    check_refused(r"how many workers.*n_workers=", executor=Plain())
+    opt, watcher = make(), Watcher()
+    opt.run(objectives.value_of, 3, progress=watcher, executor=Plain(), n_workers=2)
     assert states(opt) == ["COMPLETE"] * 3
+    assert watcher.most == 1  # what has ended is told before the next trial is asked for
 
 
 @pytest.mark.parametrize(
