@@ -1,1 +1,36 @@
-"""hybridbo inside other tools: each module here adapts the engine to one of them."""
+"""hybridbo inside other tools: each module here adapts the engine to one of them.
+
+Importing this package loads none of them: a name is loaded when it is first used (PEP 562).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from hybridbo.errors import MissingDependency
+
+if TYPE_CHECKING:
+    from hybridbo.integrations.optuna_sampler import HybridSampler
+
+__all__ = ["HybridSampler"]
+
+_HOMES = {
+    "HybridSampler": ("optuna_sampler", "optuna", "optuna>=4.6")
+}  # the module, the package it needs, and from where
+
+if not TYPE_CHECKING:  # a type checker that saw __getattr__ would believe in every misspelt name
+
+    def __getattr__(name):  # noqa: ANN001, ANN202 - types are for the checker, which does not see this
+        if name not in _HOMES:
+            raise AttributeError(f"module 'hybridbo.integrations' has no attribute {name!r}")
+        module, package, requirement = _HOMES[name]
+        try:
+            value = getattr(import_module(f"hybridbo.integrations.{module}"), name)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] != package:
+                raise
+            raise MissingDependency(f"{name} needs {package}.", f"Install it: pip install '{requirement}'.") from error
+        globals()[name] = value  # the next look-up is an ordinary one
+        return value
+
+    def __dir__():  # noqa: ANN202 - as above
+        return sorted({*globals(), *__all__})
