@@ -22,6 +22,7 @@ from hybridbo.engine import Engine
 from hybridbo.errors import InvalidParams, InvalidSettings, SpaceExhausted
 from hybridbo.integrations import optuna_attrs as attrs
 from hybridbo.integrations.optuna_checks import refuse_directions, refuse_space
+from hybridbo.integrations.optuna_evolution import MOST_MODELLED, POPULATION, Evolution
 from hybridbo.integrations.optuna_history import history_of, objective_of, params_of
 from hybridbo.integrations.optuna_plan import Plan, plan_of
 from hybridbo.integrations.optuna_space import Columns, column_of, given_columns, inside, outside, space_of
@@ -107,6 +108,12 @@ class Asker:
         if not plan.groups and plan.columns and (chosen := asking.is_chosen(plan, fixed)):
             asking.keep([Proposal(chosen, Origin("user", "Every parameter was fixed by the user."))])
             return {}
+        if len(asking.objective.directions) > MOST_MODELLED:
+            evolution = Evolution(study, trial, self.seed_for(study, trial, "NSGA-II"))
+            if evolution.generation > 0:
+                attrs.put_trial(study, trial, attrs.DELEGATED, "Proposed by NSGA-II: more than three objectives.")
+                return evolution.child(trials, search_space)
+            asking = replace(asking, n_spread=POPULATION)
         found: dict[str, Any] = {}
         records = []
         for part, columns in enumerate([plan.columns, *plan.groups]):
@@ -134,17 +141,21 @@ class _Asking:
     trials: Sequence[FrozenTrial]
     objective: Objective
     seed: int
+    n_spread: int = 0  # trials that are spread over the space, in place of a model
     events: list[Event] = field(default_factory=list)
 
     def propose(self, columns: Columns, conditions: Mapping[str, Any], fixed: Mapping[str, Any], part: int) -> Proposal:
         """Values for the parameters of one space."""
         space = space_of(columns, conditions)
         history, notes = history_of(self.trials, space, columns, self.objective, but=self.trial.number)
+        settings = self.asker.settings
         consultant = self._consultant(space) if part == 0 else None
+        if len(history) >= settings.seed_trials and self.n_spread:
+            settings, consultant = settings.model_copy(update={"seed_trials": self.n_spread}), None
         engine = Engine(
             space,
             self.objective,
-            self.asker.settings,
+            settings,
             self.asker.task,
             consultant is not None,
             self.seed,

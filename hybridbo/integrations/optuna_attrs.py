@@ -26,6 +26,7 @@ INDEPENDENT = "hybridbo:independent:"
 SEED = "hybridbo:seed"
 TRUST = "hybridbo:trust"
 FALLBACK = "hybridbo:fallback"
+DELEGATED = "hybridbo:delegated"
 CONSTRAINTS = "constraints"  # Optuna's: a list of what constraints_func returned, or constraints:NAME for each
 _CALL = "hybridbo:call:"
 _LONGEST = 60_000  # bytes of one attribute: a TEXT column of MySQL holds 65,535

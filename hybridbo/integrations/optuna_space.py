@@ -71,18 +71,23 @@ def given_columns(search_space: Any) -> Columns:
     if not isinstance(search_space, Mapping) or not search_space:
         what = f"search_space={shown(search_space)} is no search space."
         raise InvalidSpace(what, "Give a Space, or a dict of Optuna's distributions by name.")
-    columns = {}
+    parameters: dict[str, Parameter] = {}
     for name, given in search_space.items():
         if isinstance(given, BaseDistribution):
             if not given.single():
-                columns[name] = Column(given, _parameter_of(given))
+                parameters[name] = _parameter_of(given)
         elif isinstance(given, (Float, Int, Categorical)):
-            columns[name] = Column(distribution_of(given), given)
+            parameters[name] = given
         else:
-            what = f"search_space: {name!r} is {shown(given)}."
+            what = f"search_space: {shown(name)} is {shown(given)}."
             raise InvalidSpace(what, "Give one of Optuna's distributions, or a Float, Int or Categorical.")
-    space_of(columns)
-    return columns
+    if parameters:
+        Space(parameters)  # checked before Optuna sees it, which would tell of one problem at a time
+    return {name: Column(_own(search_space[name]), parameter) for name, parameter in parameters.items()}
+
+
+def _own(given: BaseDistribution | Parameter) -> BaseDistribution:
+    return given if isinstance(given, BaseDistribution) else distribution_of(given)
 
 
 def distribution_of(parameter: Parameter) -> BaseDistribution:

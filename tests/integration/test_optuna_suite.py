@@ -1,9 +1,6 @@
 """Optuna's own suite for samplers, all of it, against HybridSampler."""
 
 import pytest
-
-pytest.importorskip("optuna", minversion="4.6")
-
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
