@@ -103,7 +103,8 @@ class Engine:
         taken = {self._key(trial.params) for trial in history.trials}
         default = self.default_params()
         standing = policy.standing(history, merits(history, self.objective)) if self.has_llm else policy.Standing()
-        open_default = self.space.key(default) not in taken and not (self.fixed and taken)
+        has_control = any(trial.origin.source == "default" for trial in history.trials)  # of a narrower space, maybe
+        open_default = not has_control and self.space.key(default) not in taken
         decision = policy.next_source(
             history, self.settings, default_is_open=open_default, has_llm=self.has_llm, llm=standing
         )

@@ -60,6 +60,13 @@ class Asker:
     seed: int | None
     given: Columns | None
     _refusals: dict[str, ChatFailure] = field(default_factory=dict, compare=False)
+    _told: set[tuple[str, str]] = field(default_factory=set, compare=False)
+
+    def warn(self, study: Study, trial: FrozenTrial, note: str) -> None:
+        """Log what was given up: a warning the first time, since the same may hold for every trial to come."""
+        known = (study.study_name, note) in self._told
+        _logger.log(logging.DEBUG if known else logging.WARNING, "trial %d: %s", trial.number, note)
+        self._told.add((study.study_name, note))
 
     def refuse(self, study: Study, trials: Sequence[FrozenTrial]) -> None:
         """Refuse trials that do not belong to this study, or to the given search space.
@@ -171,7 +178,7 @@ class _Asking:
             proposals = [_again(engine, rng)]
         if consultant is not None:
             self._keep_trust(proposals[-1], history)
-        return replace(proposals[-1], notes=(*notes, *proposals[-1].notes))
+        return replace(proposals[-1], notes=(*(notes if part == 0 else ()), *proposals[-1].notes))
 
     def is_chosen(self, plan: Plan, fixed: Mapping[str, Any]) -> Params | None:
         """The configuration that the fixed values are, if they are a whole one."""
@@ -189,9 +196,10 @@ class _Asking:
     def keep(self, proposals: Sequence[Proposal]) -> None:
         """Write down what is proposed, by whom and why."""
         params: Params = {name: value for proposal in proposals for name, value in proposal.params.items()}
-        notes = dict.fromkeys([*(event.message for event in self.events), *(n for p in proposals for n in p.notes)])
+        replies = [event.message for event in self.events if event.kind == "llm_reply"]  # a failure is told in a note
+        notes = dict.fromkeys([*replies, *(note for proposal in proposals for note in proposal.notes)])
         for note in notes:
-            _logger.warning("trial %d: %s", self.trial.number, note)
+            self.asker.warn(self.study, self.trial, note)
         ways = tuple(way for _, way in self.objective.directions)
         attrs.put_record(self.study, self.trial, attrs.Record(proposals[0].origin, params, tuple(notes), ways))
 
@@ -212,12 +220,16 @@ class _Asking:
         if consultant is None:
             return ChatFailure("BackendError", "no language model is set")
         calls = attrs.StudyCalls(self.study, []).get_calls(self.study.study_name)
-        topics = {call.request.topic_hash: call for call in calls if isinstance(call.result, ChatReply)}
-        if request.topic_hash not in topics and len(topics) >= _MOST_TOPICS:
-            reply = list(topics.values())[-1].result
-            assert isinstance(reply, ChatReply)  # noqa: S101  # for mypy: filtered above
-            return reply
-        return consultant.answer(request, self.trial.number)
+        replies = {call.request.topic_hash: call.result for call in calls if isinstance(call.result, ChatReply)}
+        topics = {call.request.topic_hash for call in calls} | {request.topic_hash}
+        failures = sum(isinstance(call.result, ChatFailure) for call in calls)
+        answer: ChatReply | ChatFailure = ChatFailure("BackendError", f"not asked again after {failures} failures")
+        may_ask = len(topics) <= _MOST_TOPICS and failures < self.asker.settings.llm.max_failures
+        if request.topic_hash in replies or may_ask:
+            answer = consultant.answer(request, self.trial.number)
+        if isinstance(answer, ChatFailure) and replies:  # what was said of the space while less was known of it
+            return list(replies.values())[-1]
+        return answer
 
     def _keep_trust(self, proposal: Proposal, history: History) -> None:
         """Tell in the study's attributes what the LLM has earned so far; it is computed anew for every trial."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +21,8 @@ from hybridbo.trial import History, Origin, Trial, TrialState
 
 _METRICS = "study:metric_names"
 _FOREIGN = Origin("user", "Not proposed by hybridbo.")
+_OUTSIDE = "Finished trials that lie outside the search space are left out"
+_INFINITE = "Trials with infinite values count as failed"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -66,25 +67,22 @@ def history_of(
     Returns:
         The history, and what was left out or changed, one sentence each.
     """
+    notes: dict[str, None] = {}
     retried = {trial.system_attrs.get("failed_trial") for trial in trials}
     kept: list[Trial] = []
-    left = Counter[str]()
     for trial in trials:
         if trial.number == but or (trial.state is State.FAIL and trial.number in retried):
             continue
         params = params_of(trial, space, columns)
         if params is None:
-            left["outside"] += trial.state in (State.COMPLETE, State.PRUNED)
+            if trial.state in (State.COMPLETE, State.PRUNED):
+                notes[_OUTSIDE] = None
             continue
         values = _values(trial, objective)
-        left["infinite"] += trial.state is State.COMPLETE and values is None
+        if trial.state is State.COMPLETE and values is None:
+            notes[_INFINITE] = None
         kept.append(_trial(len(kept), trial, params, values))
-    notes = []
-    if left["outside"]:
-        notes.append(f"{left['outside']} finished trials lie outside the search space and are left out")
-    if left["infinite"]:
-        notes.append(f"{left['infinite']} values are infinite: these trials count as failed")
-    return History.of(kept), notes
+    return History.of(kept), list(notes)
 
 
 def params_of(trial: FrozenTrial, space: Space, columns: Columns) -> Params | None:

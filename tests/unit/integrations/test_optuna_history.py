@@ -62,14 +62,14 @@ def test_the_trial_that_is_asked_for_is_not_in_its_own_history():
 def test_an_infinite_value_is_a_failure_and_is_told():
     found, notes = history(study_of(trial(value=math.inf), trial(0.6)))
     assert [t.state for t in found.failed] == [TrialState.FAILED]
-    assert notes == ["1 values are infinite: these trials count as failed"]
+    assert notes == ["Trials with infinite values count as failed"]
 
 
 def test_trials_outside_the_space_are_left_out_and_told():
     far = create_trial(value=1.0, params={"x": 7.0}, distributions={"x": FloatDistribution(0.0, 9.0)})
     found, notes = history(study_of(trial(), far, trial(k=None)))
     assert len(found) == 1
-    assert notes == ["2 finished trials lie outside the search space and are left out"]
+    assert notes == ["Finished trials that lie outside the search space are left out"]
 
 
 def test_a_trial_that_was_retried_is_no_failure():
