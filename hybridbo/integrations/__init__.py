@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 from hybridbo.errors import MissingDependency
 
 if TYPE_CHECKING:
+    from hybridbo.integrations.optuna_export import export_to_optuna
+    from hybridbo.integrations.optuna_import import import_from_optuna
     from hybridbo.integrations.optuna_sampler import HybridSampler
 
-__all__ = ["HybridSampler"]
+__all__ = ["HybridSampler", "export_to_optuna", "import_from_optuna"]
 
+# the module behind a name, the package that it needs, and what to install
 _HOMES = {
-    "HybridSampler": ("optuna_sampler", "optuna", "optuna>=4.6")
-}  # the module, the package it needs, and from where
+    "HybridSampler": ("optuna_sampler", "optuna", "optuna>=4.6"),
+    "export_to_optuna": ("optuna_export", "optuna", "optuna>=4.6"),
+    "import_from_optuna": ("optuna_import", "optuna", "optuna>=4.6"),
+}
 
 if not TYPE_CHECKING:  # a type checker that saw __getattr__ would believe in every misspelt name
 

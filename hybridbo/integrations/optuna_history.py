@@ -12,14 +12,13 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as State
 
 from hybridbo.errors import InvalidParams
-from hybridbo.integrations.optuna_attrs import CONSTRAINTS, record_of, study_attrs
+from hybridbo.integrations.optuna_attrs import CONSTRAINTS, METRICS, record_of, study_attrs
 from hybridbo.integrations.optuna_space import Columns, inside
 from hybridbo.objective import SINGLE, Constraint, Direction, Objective
 from hybridbo.parameters import Params
 from hybridbo.space import Space
 from hybridbo.trial import History, Origin, Trial, TrialState
 
-_METRICS = "study:metric_names"
 _FOREIGN = Origin("user", "Not proposed by hybridbo.")
 _OUTSIDE = "Finished trials that lie outside the search space are left out"
 _INFINITE = "Trials with infinite values count as failed"
@@ -28,7 +27,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 def objective_of(study: Study, trials: Sequence[FrozenTrial]) -> Objective:
     """The objectives by the names that the study gives them, and a bound of 0 on every constraint that trials have."""
-    names = study_attrs(study).get(_METRICS)
+    names = study_attrs(study).get(METRICS)
     directions = study.directions
     if not names:
         names = [SINGLE] if len(directions) == 1 else [f"{SINGLE}_{i}" for i in range(len(directions))]
@@ -78,10 +77,10 @@ def history_of(
             if trial.state in (State.COMPLETE, State.PRUNED):
                 notes[_OUTSIDE] = None
             continue
-        values = _values(trial, objective)
+        values = values_of(trial, objective)
         if trial.state is State.COMPLETE and values is None:
             notes[_INFINITE] = None
-        kept.append(_trial(len(kept), trial, params, values))
+        kept.append(trial_of(len(kept), trial, params, values))
     return History.of(kept), list(notes)
 
 
@@ -101,7 +100,8 @@ def params_of(trial: FrozenTrial, space: Space, columns: Columns) -> Params | No
         return None
 
 
-def _trial(number: int, trial: FrozenTrial, params: Params, values: dict[str, float] | None) -> Trial:
+def trial_of(number: int, trial: FrozenTrial, params: Params, values: Mapping[str, float] | None) -> Trial:
+    """A trial as hybridbo has it; one that is COMPLETE and has no finite values has failed."""
     record = record_of(trial)
     states = {State.COMPLETE: TrialState.COMPLETE, State.PRUNED: TrialState.PRUNED, State.FAIL: TrialState.FAILED}
     state = states.get(trial.state, TrialState.RUNNING)
@@ -118,7 +118,7 @@ def _trial(number: int, trial: FrozenTrial, params: Params, values: dict[str, fl
     )
 
 
-def _values(trial: FrozenTrial, objective: Objective) -> dict[str, float] | None:
+def values_of(trial: FrozenTrial, objective: Objective) -> dict[str, float] | None:
     """The values of a finished trial by name, finite all of them; None if it has none."""
     if trial.state not in (State.COMPLETE, State.PRUNED):
         return None

@@ -60,17 +60,20 @@ class Plan:
         return replace(self, columns=self.columns | {name: column for name, column in found.items() if column})
 
 
-def plan_of(trials: Sequence[FrozenTrial], given: Columns | None = None) -> Plan:
+def plan_of(trials: Sequence[FrozenTrial], given: Columns | None = None, *, looks_back: bool = False) -> Plan:
     """The plan for the next trial.
 
     Args:
         trials: All trials of the study.
         given: What the user gave as ``search_space=``; the trials may hold more.
+        looks_back: The past counts, not what comes next: ranges hold every value that was tried.
     """
     finished = [trial for trial in trials if trial.state in (State.COMPLETE, State.PRUNED) and trial.params]
     # a failed trial may have ended before it suggested everything: it is heard only while there is no other
     finished = finished or [trial for trial in trials if trial.state is State.FAIL and trial.params]
-    columns = (given or {}) | {name: column for name, column in _columns(finished).items() if name not in (given or {})}
+    columns = (given or {}) | {
+        name: column for name, column in _columns(finished, looks_back=looks_back).items() if name not in (given or {})
+    }
     if not given and not columns:
         return Plan({})
     rows = [inside(columns, trial.params) for trial in finished]
@@ -101,21 +104,24 @@ def _rooted(conditions: dict[str, Condition], loose: Sequence[str]) -> tuple[dic
     return out, orphans[len(loose) :]
 
 
-def _columns(finished: Sequence[FrozenTrial]) -> Columns:
+def _columns(finished: Sequence[FrozenTrial], *, looks_back: bool) -> Columns:
     """A column for each parameter that trials have had, in the order in which they were first suggested."""
     seen: dict[str, list[BaseDistribution]] = {}
     for trial in finished:
         for name in trial.params:
             seen.setdefault(name, []).append(trial.distributions[name])
-    columns = {name: column_of(name, _current(distributions)) for name, distributions in seen.items()}
+    columns = {
+        name: column_of(name, _current(distributions, looks_back=looks_back)) for name, distributions in seen.items()
+    }
     return {name: column for name, column in columns.items() if column}
 
 
-def _current(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
+def _current(distributions: Sequence[BaseDistribution], *, looks_back: bool) -> BaseDistribution:
     """The distribution to expect: the latest if it has settled, else the range of all that are like it."""
     latest = distributions[-1]
     alike = [other for other in distributions if is_compatible(other, latest)]
-    if isinstance(latest, CategoricalDistribution) or all(other == latest for other in alike[-_SETTLED:]):
+    recent = alike if looks_back else alike[-_SETTLED:]
+    if isinstance(latest, CategoricalDistribution) or all(other == latest for other in recent):
         return latest
     if isinstance(latest, (FloatDistribution, IntDistribution)):
         low, high = min(d.low for d in alike), max(d.high for d in alike)  # type: ignore[attr-defined]  # all alike
