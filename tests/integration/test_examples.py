@@ -12,6 +12,7 @@ pytestmark = pytest.mark.checkout
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOWN = {
     "ask_tell.py": "best of 8 trials",
+    "optuna_sampler.py": "resumed, and the same trials: True",
     "own_backend.py": "1 call to example:one-answer, 490 tokens",
     "resume.py": "resumed; 8 trials, the same as without the kill",
 }
