@@ -421,6 +421,13 @@ def test_a_parameter_that_is_never_suggested_is_told_and_harms_nothing(caplog):
     assert caplog.text.count("did not suggest unused") == 1
 
 
+def test_a_distribution_that_differs_from_the_first_trial_on_is_explained(caplog):
+    made = study(search_space={"x": Float(0.1, 1, log=True)})
+    with pytest.raises(ValueError, match="log configuration"):  # it is Optuna that sees it, before any sampler
+        made.optimize(lambda t: t.suggest_float("x", 0.1, 1), n_trials=1)
+    assert "failed before it suggested x: where Optuna says that a distribution differs" in caplog.text
+
+
 def test_suggestions_beyond_the_given_space_are_learned():
     def more(trial):
         return trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1)
