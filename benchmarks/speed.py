@@ -71,10 +71,11 @@ def measure(method: str, n: int) -> Figures:
 
 
 def main(counts: list[int], methods: Sequence[str] = METHODS) -> None:
-    """Measure two methods and print a table."""
+    """Measure and print a table."""
     columns = [f"{m} {what}" for m in methods for what in ("CPU ms", "clock ms", "peak MB", "of it imports")]
-    print("| trials | " + " | ".join(columns) + " | ratio of CPU | ratio of peaks |")
-    print("| --- " * (len(columns) + 3) + "|")
+    columns += ["ratio of CPU", "ratio of peaks"] if len(methods) > 1 else []
+    print("| trials | " + " | ".join(columns) + " |")
+    print("| --- " * (len(columns) + 1) + "|")
     for n in counts:
         rounds = [[_elsewhere(method, n) for method in methods] for _ in range(_ROUNDS)]
         print(_row(n, [_median(list(runs)) for runs in zip(*rounds, strict=True)]), flush=True)
@@ -85,7 +86,7 @@ def _row(n: int, found: list[Figures]) -> str:
     for f in found:
         times = [f"{1000 * f[key]:.0f}" for key in ("cpu_s", "wall_s")] if f else ["not installed", ""]
         cells += times + ([f"{f[key]:.0f}" for key in ("peak_mb", "imports_mb")] if f else ["", ""])
-    ratios = [found[0][key] / found[1][key] for key in ("cpu_s", "peak_mb")] if all(found) else []
+    ratios = [found[0][key] / found[1][key] for key in ("cpu_s", "peak_mb")] if len(found) > 1 and all(found) else []
     return "| " + " | ".join([*cells, *(f"{ratio:.2f}" for ratio in ratios)]) + " |"
 
 

@@ -81,7 +81,7 @@ def test_thirty_trials_are_those_of_the_optimizer_bit_for_bit():
 def test_with_a_language_model_too():
     ours = by_sampler(12, llm=ScriptedBackend([ADVICE]), search_space=SPACE, task="Tune it.")
     assert ours == by_optimizer(12, llm=ScriptedBackend([ADVICE]), task="Tune it.")
-    assert [origin.source for _, origin in ours[:4]] == ["default", "llm", "llm", "gp"]
+    assert [origin.source for _, origin in ours[:4]] == ["default", "llm", "sobol", "gp"]
 
 
 def test_several_objectives_are_those_of_the_optimizer():
