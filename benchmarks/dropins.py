@@ -1,7 +1,8 @@
 """The Optuna sampler against the Optimizer it stands for, and against the samplers that it would replace.
 
-Regret on HPOBench MLP, eight tables: the sampler with its space given, define-by-run, the Optimizer, Optuna's
-TPESampler and GPSampler, all with the same seeds. Then the time of an ask against the GPSampler's.
+Regret on HPOBench MLP, eight tables: the sampler with its space given, with the recorded replies of a language model
+and without, and define-by-run; the Optimizer, with and without the replies; TPESampler and GPSampler of Optuna; all
+with the same seeds. Then the time of an ask against that of the GPSampler.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import numpy as np
 from benchmarks import analyse, intervals, run, speed, suites
 
 SUITE = "hpobench"
-OPTIMIZER, SAMPLER, BY_RUN = "hybridbo", "hybridbo-sampler", "hybridbo-by-run"
-METHODS = (SAMPLER, BY_RUN, OPTIMIZER, "optuna-tpe", "optuna-gp")
+SAMPLER, ADVISED = "hybridbo-sampler", "hybridbo-sampler-llm"
+PEERS = ("optuna-tpe", "optuna-gp")
+RIVALS = {SAMPLER: ("hybridbo", "hybridbo-by-run", *PEERS), ADVISED: ("hybridbo-llm", *PEERS)}
+METHODS = (*RIVALS, "hybridbo-by-run", "hybridbo", "hybridbo-llm", *PEERS)
 BUDGET = 30
 AT = (10, 20, 30)
 
@@ -49,11 +52,12 @@ def markdown(table: analyse.Table) -> str:
         "| method | searches | " + " | ".join(f"regret at {n}" for n in AT) + " |",
         "| --- " * (len(AT) + 2) + "|",
         *(f"| {m} | {n_rows[m]} | {' | '.join(_mean(table, m, n) for n in AT)} |" for m in table.methods),
-        "",
-        f"| {SAMPLER} minus | same trials | " + " | ".join(f"at {n} | p" for n in AT) + " |",
-        "| --- " * (2 * len(AT) + 2) + "|",
-        *(_against(table, other) for other in table.methods if other != SAMPLER),
     ]
+    for ours, rivals in RIVALS.items():
+        if ours in table.methods:
+            lines += ["", f"| {ours} minus | same trials | " + " | ".join(f"at {n} | p" for n in AT) + " |"]
+            lines += ["| --- " * (2 * len(AT) + 2) + "|"]
+            lines += [_against(table, ours, rival) for rival in rivals if rival in table.methods]
     return "\n".join(lines)
 
 
@@ -62,22 +66,22 @@ def _mean(table: analyse.Table, method: str, n: int) -> str:
     return f"{analyse.mean_regret(table, method, n):.4f} [{low[n - 1]:.4f}, {high[n - 1]:.4f}]"
 
 
-def _against(table: analyse.Table, other: str) -> str:
-    cells = [f"{_same(table, other):.0%}"]
+def _against(table: analyse.Table, ours: str, other: str) -> str:
+    cells = [f"{_same(table, ours, other):.0%}"]
     for n in AT:
-        mine, theirs = (table.regret[method][:, :, n - 1] for method in (SAMPLER, other))
+        mine, theirs = (table.regret[method][:, :, n - 1] for method in (ours, other))
         mean, low, high = intervals.of_difference(mine, theirs)
         both = ~np.isnan(mine - theirs)
         cells += [f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]", f"{analyse.wilcoxon(mine[both], theirs[both]):.2g}"]
     return f"| {other} | {' | '.join(cells)} |"
 
 
-def _same(table: analyse.Table, other: str) -> float:
+def _same(table: analyse.Table, ours: str, other: str) -> float:
     """Share of the searches in which both have proposed the same configurations, every one of them."""
     pairs = [
         (row, table.rows[other, problem, seed])
         for (method, problem, seed), row in table.rows.items()
-        if method == SAMPLER and (other, problem, seed) in table.rows
+        if method == ours and (other, problem, seed) in table.rows
     ]
     same = [[t["params"] for t in a["trials"]] == [t["params"] for t in b["trials"]] for a, b in pairs]
     return float(np.mean(same)) if same else float("nan")

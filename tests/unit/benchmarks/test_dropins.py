@@ -50,3 +50,17 @@ def test_what_is_not_asked_for_is_left_out(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(run, "run", lambda *_: (2, 0))
     monkeypatch.setattr(run, "read", lambda _: [row(dropins.SAMPLER, 0, [0.5] * 30) | {"problem": "hpobench/car"}])
     assert dropins.main(1, [], tmp_path / "rows.jsonl", 1) == 1
+
+
+def test_recorded_replies_advise_the_sampler_as_they_do_the_optimizer():
+    problem, quick = suites.problem("fresh/enet_wide"), {"gp": {"candidates": 64, "restarts": 1}}
+
+    def proposed(name):
+        method, asked = methods.make(name, problem, 1, quick), []
+        for value in (0.5, 0.4, 0.6, 0.3, 0.7, 0.2):
+            asked.append(method.ask())
+            method.tell(value)
+        return asked
+
+    assert proposed("hybridbo-sampler-llm") == proposed("hybridbo-llm")
+    assert "llm" in {source for _, source in proposed("hybridbo-sampler-llm")}
