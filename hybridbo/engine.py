@@ -225,10 +225,9 @@ class Engine:
         for whose, beliefs in (("The LLM's", voice.advice.beliefs), ("Published", knowledge.beliefs(self.space))):
             if not beliefs:
                 continue
-            if whose != "Published" and voice.standing.verdict == "lost":
-                trust = policy.Trust(0.0, voice.standing.reason)
-            else:
-                trust = policy.trust(log_density(self.space, beliefs, u), seen.ranking())
+            trust = policy.trust(log_density(self.space, beliefs, u), seen.ranking())
+            if whose != "Published":
+                trust = trust.given(voice.standing)
             said.append(f"{whose} beliefs weigh {trust.weight / m:.2g}: {trust.reason}")
             if trust.weight:
                 return Guide(taken, beliefs, trust.weight / m, points=points), said

@@ -15,6 +15,7 @@ from hybridbo.trial import History, Source
 _CONTRADICTED = 0.15  # a belief weighs nothing where chance explains the contradiction with at most this probability
 _UNTOUCHED = 0.65  # and all its weight from this one on: where denser is rather better
 _FEWEST_TO_TEST = 5
+_IN_DOUBT = 1 / 3  # of a belief's weight is left to an LLM whose configurations are no better than the default
 _FEWEST_TO_JUDGE = 2
 
 
@@ -27,25 +28,37 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How the LLM's configurations have done against the controls: the default configuration and a Sobol point.
+
+    Attributes:
+        verdict: ``"open"``; ``"doubtful"``: they lost to the default; ``"lost"``: to a Sobol point as well.
+        reason: In one sentence; empty while open.
+    """
+
+    verdict: Literal["open", "doubtful", "lost"] = "open"
+    reason: str = ""
+
+    @property
+    def weight(self) -> float:
+        """What is left of the weight of the LLM's beliefs: advice no better than a default is a weak guide."""
+        return {"open": 1.0, "doubtful": _IN_DOUBT, "lost": 0.0}[self.verdict]
+
+
+@dataclass(frozen=True)
 class Trust:
     """How much a belief still weighs, from 0 to 1, and why."""
 
     weight: float
     reason: str
 
-
-@dataclass(frozen=True)
-class Standing:
-    """How the LLM's configurations have done against the controls: the default configuration and a Sobol point.
-
-    Attributes:
-        verdict: ``"open"``; ``"doubtful"``: they lost to the default, and there is no Sobol point to compare them with
-            yet; ``"lost"``: they lost to both.
-        reason: In one sentence; empty while open.
-    """
-
-    verdict: Literal["open", "doubtful", "lost"] = "open"
-    reason: str = ""
+    def given(self, standing: Standing) -> Trust:
+        """The trust in a belief of an LLM whose configurations have that standing."""
+        if standing.verdict == "open":
+            return self
+        if standing.verdict == "lost":
+            return Trust(0.0, standing.reason)
+        return Trust(self.weight * standing.weight, f"{standing.reason} {self.reason}")
 
 
 _OPEN = Standing()
@@ -55,7 +68,7 @@ def standing(history: History, merits: Mapping[int, float]) -> Standing:
     """Compare the best of at least two configurations of the LLM with the controls.
 
     Five wasted trials cost a search of thirty a fifth of what it reaches. Two trials are enough to see that advice is
-    no better than what costs nothing; where it is better, the second control is never evaluated.
+    no better than what costs nothing.
 
     Args:
         history: Who proposed what.
@@ -68,12 +81,9 @@ def standing(history: History, merits: Mapping[int, float]) -> Standing:
     advised = figures["llm"]
     if len(advised) < _FEWEST_TO_JUDGE or not figures["default"] or min(advised) < min(figures["default"]):
         return Standing()
-    if not figures["sobol"]:
-        why = f"{len(advised)} configurations of the LLM are no better than the default: a Sobol point is the control."
-        return Standing("doubtful", why)
-    if min(advised) > min(figures["sobol"]):  # and to the default, as seen above
+    if figures["sobol"] and min(advised) > min(figures["sobol"]):  # and to the default, as seen above
         return Standing("lost", "The LLM's configurations have lost to the default and to a Sobol point.")
-    return Standing()
+    return Standing("doubtful", f"{len(advised)} configurations of the LLM are no better than the default.")
 
 
 def next_source(

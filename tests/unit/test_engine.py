@@ -295,7 +295,11 @@ def test_advice_that_loses_to_both_controls_is_cut_short_and_its_beliefs_weigh_n
     after = next_of([*WORSE, *(("sobol", x, x) for x in (0.3, 0.2, 0.1, 0.6, 0.4))])
     assert after.origin.source == "gp"
     assert "The LLM's beliefs weigh 0: The LLM's configurations have lost" in after.origin.reason
-    assert next_of([*WORSE, ("sobol", 0.85, 0.3)]).origin.source == "llm"
+
+
+def test_beliefs_of_an_llm_that_loses_to_the_default_alone_weigh_a_third():
+    doubted = next_of([*WORSE, *(("sobol", 0.85 + x, x) for x in (0.1, 0.2, 0.3, 0.4, 0.6))])
+    assert "The LLM's beliefs weigh 0.33: 2 configurations of the LLM are no better" in doubted.origin.reason
 
 
 def test_configurations_of_the_llm_that_fail_lose_too():

@@ -1,6 +1,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hybridbo.belief import NumericBelief
 from hybridbo.errors import SpaceExhausted, SurrogateError
 from hybridbo.gp import acquire
 from hybridbo.gp.process import Process
-from hybridbo.gp.propose import Guide, Observations, propose
+from hybridbo.gp.propose import Guide, Observations, _exponent, propose
 from hybridbo.settings import GPSettings
 from hybridbo.space import Categorical, Float, Int, Space
 
@@ -181,3 +182,9 @@ def test_a_configuration_that_somebody_thinks_well_of_is_a_candidate(monkeypatch
     seen, point = Observations(TEN, np.arange(10.0), np.ones(10, dtype=bool)), TEN[3]
     propose(MIXED, seen, Guide(set(), {}, 0.0, points=[point]), np.random.default_rng(0), QUICK)
     assert drawn == [[MIXED.encode(point).tolist()]]
+
+
+def test_beliefs_cool_like_one_over_n_and_later_like_one_over_n_squared():
+    guide = Guide(set(), {"x": NumericBelief(0.5, 0.4, 0.6)}, 0.5)
+    assert [_exponent(guide, n) for n in (4, 8, 16, 32)] == pytest.approx([3 / 8, 3 / 16, 3 / 64, 3 / 256])
+    assert _exponent(replace(guide, beliefs={}), 4) == 0
