@@ -51,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     shared = commands.add_parser("store", help="processes on one store: speed, fairness, kills; Optuna's by turns")
     store.add_arguments(shared)
     shared.set_defaults(command=store.main)
+    dropins = commands.add_parser("dropins", help="the Optuna sampler against the Optimizer and Optuna's own samplers")
+    dropins.add_argument("--seeds", type=int, default=10, help="of each of the 8 tables; 0 leaves the regret out")
+    dropins.add_argument("--trials", default="20,50,100", help='lengths of the history for the times; "" for none')
+    dropins.add_argument("--out", type=Path, default=Path(".cache/dropins.jsonl"), metavar="FILE")
+    dropins.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, one thread each")
+    dropins.set_defaults(command=_dropins)
     commands.add_parser("list", help="suites, problems and methods").set_defaults(command=_list)
     reference = commands.add_parser("reference", help="search the best and worst values of problems without a table")
     reference.add_argument("--suite", default="functions,crash")
@@ -139,6 +145,12 @@ def _speed(args: argparse.Namespace) -> int:
         return _wrong(f"--trials {args.trials!r} is no list of numbers such as 20,50")
     speed.main(counts, names)
     return 0
+
+
+def _dropins(args: argparse.Namespace) -> int:
+    from benchmarks import dropins
+
+    return dropins.main(args.seeds, [int(n) for n in args.trials.split(",") if n], args.out, args.workers)
 
 
 def _list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them

@@ -97,7 +97,8 @@ def _median(runs: list[Figures]) -> Figures:
 
 def _started(method: str, n: int) -> Any:
     rng = np.random.default_rng(0)
-    return (_hybridbo if method == "hybridbo" else _optuna)([SPACE.decode(rng.random(len(SPACE))) for _ in range(n)])
+    start = {"hybridbo": _hybridbo, "hybridbo-sampler": _sampler}.get(method, _optuna)
+    return start([SPACE.decode(rng.random(len(SPACE))) for _ in range(n)])
 
 
 def _asks(search: Any, times: int) -> list[tuple[float, float]]:
@@ -144,6 +145,16 @@ def _hybridbo(history: list[Params]) -> Any:
     from benchmarks.problem import Problem
 
     search = Hybrid(Problem("speed/mixed", SPACE, "minimize", "", value, 0.0, 1.0), seed=0)
+    for params in history:
+        search.add(params, value(params))
+    return search
+
+
+def _sampler(history: list[Params]) -> Any:
+    from benchmarks.problem import Problem
+    from benchmarks.sampled import Sampled
+
+    search = Sampled(Problem("speed/mixed", SPACE, "minimize", "", value, 0.0, 1.0), 0)
     for params in history:
         search.add(params, value(params))
     return search

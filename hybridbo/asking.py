@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ import numpy as np
 from hybridbo import leases, owner
 from hybridbo.altering import Completion, check_unaltered
 from hybridbo.consult import Consultant
-from hybridbo.engine import Engine
+from hybridbo.engine import Engine, Steps
 from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
 from hybridbo.ledger import Ledger
 from hybridbo.parameters import Choice
@@ -230,16 +230,9 @@ class Asker:
         return self.ledger.history(self.store, self.store.get_queue(self.study, limit=1), in_haste=in_haste)
 
     def _propose(self, history: History, chance: np.random.Generator) -> Proposal:
-        """Run the engine's generator to its end, answering what it asks."""
         number = len(history)
         steps = self.engine.suggest(history, 1, chance)
-        try:
-            request = next(steps)
-            while True:
-                request = steps.send(self._answer(request, number))
-        except StopIteration as end:
-            proposals: list[Proposal] = end.value
-            return proposals[0]
+        return run_steps(steps, lambda request: self._answer(request, number))[0]
 
     def _answer(self, request: ChatRequest, number: int) -> ChatReply | ChatFailure:
         if self.consultant is None:
@@ -289,3 +282,14 @@ def _checked(request_id: object) -> str:
     except UnicodeEncodeError:
         raise InvalidSettings(f"request_id={request_id!r:.80} cannot be written as UTF-8.", hint) from None
     return request_id
+
+
+def run_steps(steps: Steps, answer: Callable[[ChatRequest], ChatReply | ChatFailure]) -> list[Proposal]:
+    """Run the engine's generator to its end, answering what it asks."""
+    try:
+        request = next(steps)
+        while True:
+            request = steps.send(answer(request))
+    except StopIteration as end:
+        proposals: list[Proposal] = end.value
+        return proposals

@@ -1,32 +1,13 @@
-"""The commands about a store's file and a study's space, and what they share with those of :mod:`hybridbo.cli`."""
+"""The commands about a store's file and a study's space."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import BinaryIO
 
 import click
 
-from hybridbo.errors import InvalidState
+from hybridbo.cli_parts import SPACE, STORE, STUDY, existing
 from hybridbo.exits import Command
-
-STORE = click.argument("store", type=click.Path(dir_okay=False))
-SPACE = click.option(
-    "--space",
-    "file",
-    type=click.File("rb", lazy=True),
-    required=True,
-    help="JSON file of the (whole) space; - for standard input.",
-)
-
-
-def existing(store: str) -> str:
-    """``store`` if there is such a file: to look at a store never makes one."""
-    if not Path(store).is_file():
-        raise InvalidState(
-            f"there is no store {store!r}.", f"Check the path, or start a study: hybridbo init {store} STUDY --space F"
-        )
-    return store
 
 
 @click.command(cls=Command)
@@ -63,7 +44,7 @@ def backup(store: str, destination: str, *, force: bool) -> None:
 
 @click.command(cls=Command)
 @STORE
-@click.argument("study")
+@STUDY
 @SPACE
 def alter(store: str, study: str, *, file: BinaryIO) -> None:
     """Widen a range, add a choice, or add a parameter with a default, to a study that has trials."""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import click
 
+from hybridbo.cli_parts import STORE, STUDY, opened
 from hybridbo.errors import InvalidState
 from hybridbo.exits import Command
 
 
 @click.command(cls=Command)
-@click.argument("store", type=click.Path(dir_okay=False))
-@click.argument("study")
+@STORE
+@STUDY
 @click.argument("number", type=click.IntRange(min=0))
 @click.option("--lease", type=float, metavar="SECONDS", help="For how long this is good; by default as the study says.")
 def heartbeat(store: str, study: str, number: int, lease: float | None) -> None:
     """Tell that a trial is still being evaluated, which extends its lease."""
-    from hybridbo.optimizer import Optimizer
-
-    with Optimizer.load(store, study, llm=None) as opt:
+    with opened(store, study, llm=None) as opt:
         if not opt.heartbeat(number, lease):
             raise InvalidState(f"trial {number} has ended.", f"Ask for another: hybridbo ask {store} {study}")

@@ -12,8 +12,9 @@ import math
 import warnings
 from collections.abc import Generator, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -53,6 +54,7 @@ class Engine:
         task: The user's description, for the language model.
         has_llm: Whether somebody answers the requests.
         seed: Seed of the Sobol sequence, which the trials of a study share.
+        fixed: Values that are decided already: every proposal but a queued one has them.
     """
 
     space: Space
@@ -61,6 +63,7 @@ class Engine:
     task: str = ""
     has_llm: bool = False
     seed: int = 0
+    fixed: Params = field(default_factory=dict, hash=False)
 
     def suggest(self, history: History, n: int, rng: np.random.Generator) -> Steps:
         """Propose ``n`` different configurations.
@@ -93,7 +96,10 @@ class Engine:
 
     def default_params(self) -> Params:
         """The default configuration (arm 0): declared, else published, else middle values."""
-        return self.space.complete({}, knowledge.defaults(self.space))
+        return self._with_fixed({})
+
+    def _with_fixed(self, params: Params) -> Params:
+        return self.space.complete({**params, **self.fixed}, knowledge.defaults(self.space))
 
     def is_quick(self, history: History) -> bool:
         """Whether the next proposal takes no model and no advice, hence microseconds; what it needs is loaded then."""
@@ -112,7 +118,7 @@ class Engine:
         decision = self._decide(history, standing)
         if decision.source == "user":
             return Proposal(history.queued[0], Origin("user", decision.reason))
-        if len(taken) >= self.space.size:
+        if len(taken) >= self.space.size and not self.fixed:
             raise SpaceExhausted(
                 f"all {self.space.size} configurations of the space have been proposed.", "The search is complete."
             )
@@ -127,6 +133,9 @@ class Engine:
 
     def _decide(self, history: History, standing: policy.Standing) -> policy.Decision:
         default_is_open = self._default_key not in history.digested(self.space.any_key).keys
+        if default_is_open:  # unless the default of a narrower space has been a trial
+            every = chain(history.completed, history.failed, history.pending)
+            default_is_open = all(trial.origin.source != "default" for trial in every)
         return policy.next_source(
             history, self.settings, default_is_open=default_is_open, has_llm=self.has_llm, llm=standing
         )
@@ -164,7 +173,8 @@ class Engine:
         return advice, f"The LLM's reply holds no usable configuration ({why})"
 
     def _seed(self, history: History, taken: Taken, advice: Advice, trouble: str | None, reason: str) -> Proposal:
-        for rank, point in enumerate(advice.points):
+        for rank, named in enumerate(advice.points):
+            point = self.space.round(self._with_fixed(named)) if self.fixed else named
             if self.space.key(point) not in taken:
                 why = f" {advice.rationale}" if advice.rationale else ""
                 return Proposal(point, Origin("llm", f"{reason} Number {rank + 1} of the LLM's advice.{why}"))
@@ -194,10 +204,10 @@ class Engine:
             point = self._points[index]
             if towards and index % 2:
                 point = self._towards_beliefs(point[None, :])[0]
-            params = self.space.decode(point)
+            params = self.space.decode(self.space.pin(point[None, :], self.fixed)[0])
             if self.space.key(params) not in taken:
                 yield params
-        yield from (params for params in self.space.configurations() if self.space.key(params) not in taken)
+        yield from (params for params in self.space.configurations(self.fixed) if self.space.key(params) not in taken)
 
     def _towards_beliefs(self, points: Array) -> Array:
         """Points of the unit cube, shape (n, d), as draws from published beliefs; as they are where there are none."""
@@ -245,10 +255,12 @@ class Engine:
         guide, said = self._guide(seen, voice, taken)
         seen, reason = self._worded(seen, rng)
         power, about_cost = self._cost(history, seen)
-        found = propose(self.space, seen, replace(guide, cost_power=power), rng, self.settings.gp)
+        found = propose(self.space, seen, replace(guide, cost_power=power, fixed=self.fixed), rng, self.settings.gp)
         notes = (*notes, *found.notes)
         reason = " ".join([reason, *said, *about_cost, *(note if note.endswith(".") else f"{note}." for note in notes)])
-        return Proposal(found.params, Origin("gp", reason, *self._prediction(found.loss_mean, found.loss_sd)), notes)
+        return Proposal(
+            found.params, Origin("gp", reason, *self._prediction(found.loss_mean, found.loss_sd)), notes, tuple(said)
+        )
 
     def _guide(self, seen: Observations, voice: _Voice, taken: Taken) -> tuple[Guide, list[str]]:
         """The beliefs that the results have not contradicted, the LLM's before published ones, and what they weigh."""

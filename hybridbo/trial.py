@@ -58,11 +58,13 @@ class Proposal:
         params: The active parameters, on the grid.
         origin: Who proposes it, and why.
         notes: What was given up on the way (advice, a fit), one sentence each; goes into the store's events.
+        trust: What each belief weighs, and why, one sentence each; empty where none was asked.
     """
 
     params: Params = field(hash=False)
     origin: Origin
     notes: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

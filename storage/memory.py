@@ -7,7 +7,7 @@ would refuse or normalise is refused or normalised here as well. Threads may sha
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, fields
 from threading import RLock
@@ -164,6 +164,16 @@ class MemoryStore:
         if not rows.is_same_outcome(stored, outcome):
             raise faults.tell_conflict(study, stored, outcome)
         return stored
+
+    def add_trials(self, study: str, trials: Sequence[Trial], *, keys: Sequence[str]) -> list[Trial]:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._lock:
+            data = self._get(study)
+            added = [rows.added_trial(number, trial) for number, trial in enumerate(trials, start=len(data.trials))]
+            data.keys += [texts.clean(key) for _, key in zip(added, keys, strict=True)]
+            data.changes += [row[0] for row in added]
+            data.trials += added
+        return [rows.decode_trial(row) for row in added]
 
     def get_trial(self, study: str, number: int) -> Trial:
         """See :class:`~hybridbo.ports.TrialStore`."""

@@ -14,6 +14,7 @@ import json
 import math
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -122,6 +123,19 @@ def encode_trial(trial: Trial) -> Fields:
     return (trial.number, state, value, values, *proposal, error, owner, *times, trial.attempt, trial.lost, lease)
 
 
+def added_trial(number: int, trial: Trial) -> Fields:
+    """A finished trial of elsewhere, as fields of :data:`TRIAL_COLUMNS`.
+
+    Raises:
+        InvalidValue: It has not ended, or its values do not fit its state.
+    """
+    outcome = settled(Outcome(trial.state, trial.values, trial.value, trial.error))
+    ended = {name: getattr(outcome, name) for name in ("state", "values", "value", "error")}
+    finished_at = trial.finished_at or trial.started_at
+    trial = replace(trial, owner=None, attempt=0, lost=0, lease_until=None)
+    return encode_trial(replace(trial, **ended, number=number, finished_at=finished_at))
+
+
 def decode_trial(row: Fields) -> Trial:
     """The trial of a row of :data:`TRIAL_COLUMNS`."""
     number, state, value, told, params, source, reason, mean, sd, error, owner, started_at, finished_at, *held = row
@@ -179,10 +193,9 @@ def _verified_trial(row: Fields) -> Fields:
     trial, (study, key, content, outcome) = row[:-4], row[-4:]
     if content is not None and content != content_sum(study, key, trial):
         raise ValueError(f"trial {trial[0]} of study {study!r}: {MISMATCH}")
-    end = (*trial[1:4], trial[9], trial[12])
-    if outcome is None and trial[1] in _OPEN and end[1:] != (None, "{}", None, None):
+    if outcome is None and trial[1] in _OPEN and (*trial[2:4], trial[9], trial[12]) != (None, "{}", None, None):
         raise ValueError(f"trial {trial[0]} of study {study!r} is {trial[1]} and has an outcome")
-    if outcome is not None and outcome != checksum(study, trial[0], *end):
+    if outcome is not None and outcome != outcome_sum(study, trial):
         raise ValueError(f"the outcome of trial {trial[0]} of study {study!r}: {MISMATCH}")
     return trial
 
@@ -190,6 +203,11 @@ def _verified_trial(row: Fields) -> Fields:
 def content_sum(study: str, key: str, row: Fields) -> int:
     """The checksum of what was proposed, of a row of :data:`TRIAL_COLUMNS`."""
     return checksum(study, row[0], *row[4:9], row[11], key)
+
+
+def outcome_sum(study: str, row: Fields) -> int:
+    """The checksum of how a finished trial ended, of a row of :data:`TRIAL_COLUMNS`."""
+    return checksum(study, row[0], *row[1:4], row[9], row[12])
 
 
 def trial_number(number: Any) -> int | None:

@@ -131,6 +131,15 @@ class SqliteStore(SqliteBase):
             told.append((study, number, outcome))
             return self._finish(study, number, outcome, texts.encode_time(texts.now()))
 
+    def add_trials(self, study: str, trials: Sequence[Trial], *, keys: Sequence[str]) -> list[Trial]:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._file.writing() as db:
+            added = [rows.added_trial(number, trial) for number, trial in enumerate(trials, self._count(db, study))]
+            for row, key in zip(added, map(texts.clean, keys), strict=True):
+                signed = rows.content_sum(study, key, row), rows.outcome_sum(study, row)
+                db.conn.execute(statements.ADD, (study, key, *row, *signed))
+        return [rows.decode_trial(row) for row in added]
+
     def get_trial(self, study: str, number: int) -> Trial:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._file.reading() as db:

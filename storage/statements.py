@@ -23,6 +23,10 @@ CREATE = f"""
     INSERT INTO trials (study, config_key, changed, {_TRIAL}, content_sum)
     VALUES (?1, ?2, {_NEXT}, {_PLACES}, ?{len(rows.TRIAL_COLUMNS) + 3})
 """
+ADD = f"""
+    INSERT INTO trials (study, config_key, changed, {_TRIAL}, content_sum, outcome_sum)
+    VALUES (?1, ?2, {_NEXT}, {_PLACES}, ?{len(rows.TRIAL_COLUMNS) + 3}, ?{len(rows.TRIAL_COLUMNS) + 4})
+"""
 GET = f"SELECT {_STORED} FROM trials {_ONE}"
 # without an index: a damaged one would leave trials out without a word
 GET_ALL = f"SELECT {_STORED} FROM trials NOT INDEXED WHERE study = ?"

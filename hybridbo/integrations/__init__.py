@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 from hybridbo.errors import MissingDependency
 
 if TYPE_CHECKING:
+    from hybridbo.integrations.optuna_export import export_to_optuna
+    from hybridbo.integrations.optuna_import import import_from_optuna
+    from hybridbo.integrations.optuna_sampler import HybridSampler
     from hybridbo.integrations.search_cv import HybridSearchCV
 
-__all__ = ["HybridSearchCV"]
+__all__ = ["HybridSampler", "HybridSearchCV", "export_to_optuna", "import_from_optuna"]
 
 # the module behind a name, the package that it needs, and what to do where that cannot be imported
 _HOMES = {
+    "HybridSampler": ("optuna_sampler", "optuna", "Install it: pip install 'optuna>=4.6'."),
     "HybridSearchCV": ("search_cv", "sklearn", "Install it: pip install 'scikit-learn>=1.4'."),
+    "export_to_optuna": ("optuna_export", "optuna", "Install it: pip install 'optuna>=4.6'."),
+    "import_from_optuna": ("optuna_import", "optuna", "Install it: pip install 'optuna>=4.6'."),
 }
 
 if not TYPE_CHECKING:  # a type checker that saw __getattr__ would believe in every misspelt name

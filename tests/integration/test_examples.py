@@ -15,6 +15,7 @@ SHOWN = {
     "ask_tell.py": "best of 8 trials",
     "dask_cluster.py": "8 trials on 2 workers",
     "executor_pool.py": "8 of 9 trials have a value",
+    "optuna_sampler.py": "resumed, and the same trials: True",
     "own_backend.py": "1 call to example:one-answer, 490 tokens",
     "resume.py": "resumed; 8 trials, the same as without the kill",
     "search_cv.py": "goes on with the candidates of before: True",
