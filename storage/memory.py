@@ -6,6 +6,7 @@ would refuse or normalise is refused or normalised here as well. Threads may sha
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any
@@ -34,6 +35,14 @@ class MemoryStore:
     def __init__(self) -> None:
         self._studies: dict[str, _Study] = {}
         self._lock = RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is stored, without the lock: a store in memory may be pickled, and is another one where it arrives."""
+        with self._lock:
+            return {"_studies": deepcopy(self._studies)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=RLock())
 
     @property
     def location(self) -> str:

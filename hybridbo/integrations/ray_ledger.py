@@ -1,0 +1,134 @@
+"""Which trial of the study each of Ray's trials is, and how its end gets into the store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hybridbo import owner
+from hybridbo.errors import InvalidParams, StudyMismatch, TellConflict
+from hybridbo.integrations.ray_results import Ending, Goal, Progress, iteration_of
+from hybridbo.integrations.ray_space import RaySpace
+from hybridbo.optimizer import Optimizer
+from hybridbo.parameters import Params
+from hybridbo.trial import Origin, Outcome, Proposal, Trial, TrialState
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Ledger:
+    """Ray's trials, by their ids; plain data that is pickled with a searcher's state.
+
+    Attributes:
+        numbers: The number in the study of each.
+        live: What those that have not ended have reported.
+        ending: How ends are told apart.
+    """
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    live: dict[str, Progress] = field(default_factory=dict)
+    ending: Ending = field(default_factory=Ending)
+
+    def begin(self, trial_id: str, number: int) -> None:
+        """Enter a trial that has been handed out."""
+        self.numbers[trial_id] = number
+        self.live[trial_id] = Progress()
+
+    def report(self, trial_id: str, result: Mapping[str, Any], goal: Goal, opt: Optimizer) -> None:
+        """Take in an intermediate result."""
+        self.ending.furthest = max(self.ending.furthest, iteration_of(result))
+        self.live.setdefault(trial_id, Progress()).report(result, lambda given: goal.told(given, opt.objective))
+
+    def end(
+        self, trial_id: str, result: Mapping[str, Any] | None, goal: Goal, opt: Optimizer, *, error: bool
+    ) -> Outcome | None:
+        """How a trial has ended; None if it was taken back before it had reported anything."""
+        progress = self.live.pop(trial_id, Progress())
+        return self.ending.outcome(progress, result, lambda given: goal.told(given, opt.objective), error=error)
+
+    def claim(self, opt: Optimizer) -> None:
+        """Hold the unfinished trials, which Ray goes on with: nobody is to be offered them again.
+
+        Raises:
+            StudyMismatch: The store does not hold the trials that Ray knows.
+        """
+        trials = opt.trials
+        if beyond := [number for number in self.numbers.values() if number >= len(trials)]:
+            raise StudyMismatch(
+                f"the saved search knows trial {max(beyond)}, and study {opt.study!r} in {opt.store.location!r} has "
+                f"{len(trials)} trials.",
+                "Give the store and study of the experiment that is restored, or start a new one.",
+            )
+        for number in (self.numbers[trial_id] for trial_id in self.live if trial_id in self.numbers):
+            trial = trials[number]
+            if trial.state is TrialState.RUNNING and trial.owner != owner.current():
+                opt.store.take_over(opt.study, number, owner=owner.current(), previous=trial.owner)
+
+
+def settle(opt: Optimizer, number: int, outcome: Outcome | None) -> None:
+    """Store how a trial ended. One that had failed and was run again becomes a new trial; else the first end stands."""
+    before = opt.trials[number]
+    if outcome is None:
+        if before.state is TrialState.RUNNING:
+            opt.release(before)
+        return
+    if before.state is TrialState.FAILED and outcome.state is not TrialState.FAILED:
+        reason = f"Trial {number}, which had failed, was run again by Ray."
+        again = _create(opt, Proposal(before.params, Origin(before.origin.source, reason)))
+        if again is not None:
+            opt.store.finish_trial(opt.study, again.number, outcome)
+            return
+    try:
+        opt.store.finish_trial(opt.study, number, outcome)
+    except TellConflict as error:
+        _note(opt, "result_ignored", f"Ray reports another end of trial {number}: {error.message}", number)
+
+
+def add(opt: Optimizer, params: Params, outcome: Outcome, reason: str) -> Trial | None:
+    """Store a trial that was run elsewhere; None if the configuration has a value already.
+
+    Raises:
+        InvalidParams: Naming every offending parameter.
+    """
+    params = opt.space.round(opt.space.validate(params))
+    key = opt.space.key(params)
+    same = [trial for trial in opt.trials if opt.space.key(trial.params) == key]
+    if any(trial.values for trial in same):
+        return None
+    if not same and not opt.store.enqueue(opt.study, params, key=key):
+        _logger.debug("%s is queued already", params)
+    # a queued configuration is taken off the queue by a trial of that source; any other source leaves the queue alone
+    source = same[-1].origin.source if same else "user"
+    trial = _create(opt, Proposal(params, Origin(source, reason)))
+    return None if trial is None else opt.store.finish_trial(opt.study, trial.number, outcome)
+
+
+def add_unknown(opt: Optimizer, space: RaySpace, result: Mapping[str, Any] | None, outcome: Outcome | None) -> None:
+    """Store a trial that Ray started without asking, such as one that failed and is restarted under a new id."""
+    if outcome is None or outcome.state is TrialState.FAILED or not result:
+        return
+    config: dict[str, Any] = {}
+    for key, value in result.items():
+        if key.startswith("config/"):
+            *parents, last = key.split("/")[1:]
+            place = config
+            for parent in parents:
+                place = place.setdefault(parent, {})
+            place[last] = value
+    try:
+        add(opt, space.to_params(config), outcome, "Ray ran it without asking.")
+    except InvalidParams as error:
+        _note(opt, "result_ignored", f"Ray ran a trial that is not in the space: {error.message}")
+
+
+def _create(opt: Optimizer, proposal: Proposal) -> Trial | None:
+    key = opt.space.key(proposal.params)
+    return opt.store.create_trial(opt.study, proposal, key=key, owner=owner.current(), seen=len(opt.trials))
+
+
+def _note(opt: Optimizer, kind: str, message: str, number: int | None = None) -> None:
+    _logger.warning("%s", message)
+    opt.note(kind, message, number)
