@@ -39,7 +39,7 @@ class Ledger:
 
     def report(self, trial_id: str, result: Mapping[str, Any], goal: Goal, opt: Optimizer) -> None:
         """Take in an intermediate result."""
-        self.ending.furthest = max(self.ending.furthest, iteration_of(result))
+        self.ending.passed = max(self.ending.passed, iteration_of(result))
         self.live.setdefault(trial_id, Progress()).report(result, lambda given: goal.told(given, opt.objective))
 
     def end(

@@ -124,16 +124,18 @@ class Ending:
     """How to tell from Ray's last word on a trial how it ended.
 
     Ray tells a searcher the same whether a trainable ended by itself or was stopped from outside. These differ: a
-    function reports its last result twice, a stopping criterion is known, and a scheduler stops before the iterations
-    that other trials reach.
+    function reports its last result twice, a stopping criterion is known, and of the results that a scheduler sees, Ray
+    passes on all but the one with which it stops a trial.
 
     Attributes:
         stop: The stopping criteria of the experiment: results that reach one of them are complete.
-        furthest: The most iterations that any trial has reported.
+        passed: The most iterations with which any trial has gone on.
+        whole: The most iterations with which any trial has ended by itself; 0 before one has.
     """
 
     stop: dict[str, float] = field(default_factory=dict)
-    furthest: int = 0
+    passed: int = 0
+    whole: int = 0
 
     def outcome(
         self,
@@ -159,15 +161,16 @@ class Ending:
             last = told(result)
         except InvalidValue as problem:
             return Outcome(TrialState.FAILED, error=problem.message)
-        self.furthest = max(self.furthest, iteration_of(result))
         return last if self._is_complete(progress, result) else _pruned(last)
 
     def _is_complete(self, progress: Progress, result: Mapping[str, Any]) -> bool:
-        if any(is_number(result.get(key)) and result[key] >= bound for key, bound in self.stop.items()):
-            return True
         iteration = iteration_of(result)
-        by_itself = bool(result.get(DONE)) and iteration <= progress.iteration
-        return by_itself or (bool(result.get(DONE)) and iteration >= self.furthest)
+        is_done = bool(result.get(DONE))  # else it was cut off: the time is up, or the user has had enough
+        met = any(is_number(result.get(key)) and result[key] >= bound for key, bound in self.stop.items())
+        if met or (is_done and iteration <= progress.iteration):
+            self.whole = max(self.whole, iteration)
+            return True
+        return is_done and (iteration >= self.whole if self.whole else iteration > self.passed)
 
 
 def iteration_of(result: Mapping[str, Any]) -> int:

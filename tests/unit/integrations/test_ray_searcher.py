@@ -246,6 +246,34 @@ def test_a_trial_that_meets_the_stopping_criterion_is_complete():
     assert ended(search, "b").state is TrialState.COMPLETE
 
 
+def test_a_trial_stopped_where_another_goes_on_is_pruned_though_none_has_gone_further():
+    search = searcher()
+    for trial_id in "ab":
+        search.suggest(trial_id)
+    search.on_trial_result("a", report(1.0, 1, done=False))
+    search.on_trial_complete("b", report(2.0, 1))
+    assert ended(search, "b").state is TrialState.PRUNED
+
+
+def test_trials_stopped_at_the_most_iterations_that_a_scheduler_allows_are_complete():
+    search = searcher()
+    for trial_id in "ab":
+        search.suggest(trial_id)
+        search.on_trial_result(trial_id, report(2.0, 1, done=False))
+        search.on_trial_complete(trial_id, report(1.0, 2))
+    assert [ended(search, trial_id).state for trial_id in "ab"] == [TrialState.COMPLETE] * 2
+
+
+def test_a_trial_stopped_as_late_as_others_end_by_themselves_is_complete():
+    search = searcher()
+    for trial_id in "abc":
+        search.suggest(trial_id)
+    finish(search, "a", 1.0, iteration=9)
+    search.on_trial_complete("b", report(2.0, 9))
+    search.on_trial_complete("c", report(2.0, 8))
+    assert [ended(search, trial_id).state for trial_id in "bc"] == [TrialState.COMPLETE, TrialState.PRUNED]
+
+
 def test_a_trial_cut_off_while_it_ran_is_pruned():
     search = searcher()
     search.suggest("a")
