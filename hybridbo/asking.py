@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from hybridbo import owner
 from hybridbo.consult import Consultant
-from hybridbo.engine import Engine
+from hybridbo.engine import Engine, Steps
 from hybridbo.errors import StoreBusy, TellConflict
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, TrialStore
 from hybridbo.trial import History, Outcome, Proposal, Trial, TrialState
@@ -81,16 +82,9 @@ class Asker:
         raise StoreBusy(f"{_MOST_RACES} proposals in a row were overtaken by other processes.", "Ask again.")
 
     def _propose(self, history: History) -> Proposal:
-        """Run the engine's generator to its end, answering what it asks."""
         number = len(history)
         steps = self.engine.suggest(history, 1, np.random.default_rng(np.random.SeedSequence([self.seed, number])))
-        try:
-            request = next(steps)
-            while True:
-                request = steps.send(self._answer(request, number))
-        except StopIteration as end:
-            proposals: list[Proposal] = end.value
-            return proposals[0]
+        return run_steps(steps, lambda request: self._answer(request, number))[0]
 
     def _answer(self, request: ChatRequest, number: int) -> ChatReply | ChatFailure:
         if self.consultant is None:
@@ -99,3 +93,14 @@ class Asker:
 
     def _note(self, kind: str, message: str, number: int) -> None:
         self.store.record_event(self.study, Event(kind, message, number))
+
+
+def run_steps(steps: Steps, answer: Callable[[ChatRequest], ChatReply | ChatFailure]) -> list[Proposal]:
+    """Run the engine's generator to its end, answering what it asks."""
+    try:
+        request = next(steps)
+        while True:
+            request = steps.send(answer(request))
+    except StopIteration as end:
+        proposals: list[Proposal] = end.value
+        return proposals

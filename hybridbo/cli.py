@@ -8,20 +8,19 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from hybridbo import __version__
+from hybridbo.cli_exchange import COMMANDS
+from hybridbo.cli_parts import STORE, STUDY, existing, json_text, llm_of, opened
 from hybridbo.errors import HybridboError, InvalidState, InvalidValue
 from hybridbo.exits import Group
 
 if TYPE_CHECKING:
-    from hybridbo.optimizer import Optimizer
+    pass
 
 
 @click.group("hybridbo", cls=Group, invoke_without_command=True)
@@ -35,33 +34,8 @@ def main(context: click.Context) -> None:
 
 # What the commands share ------------------------------------------------------------------------------------------
 
-_STORE = click.argument("store", type=click.Path(dir_okay=False))
-_STUDY = click.argument("study")
 _NUMBER = click.argument("number", type=click.IntRange(min=0))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def _existing(store: str) -> str:
-    """``store`` if there is such a file: to look at a store never makes one."""
-    if not Path(store).is_file():
-        raise InvalidState(
-            f"there is no store {store!r}.", f"Check the path, or start a study: hybridbo init {store} STUDY --space F"
-        )
-    return store
-
-
-@contextlib.contextmanager
-def _opened(store: str, study: str, **options: Any) -> Iterator[Optimizer]:
-    path = _existing(store)
-    from hybridbo.optimizer import Optimizer
-
-    with Optimizer.load(path, study, **options) as opt:
-        yield opt
-
-
-def _llm(opt: Optimizer) -> str:
-    """The specification as stored: to look at a study, none of it is opened."""
-    return opt.store.get_study(opt.study).llm
 
 
 # The commands -----------------------------------------------------------------------------------------------------
@@ -85,8 +59,8 @@ def demo(context: click.Context, trials: int, store: str, seed: int | None, llm:
 
 
 @main.command()
-@_STORE
-@_STUDY
+@STORE
+@STUDY
 @click.option(
     "--space",
     "file",
@@ -127,12 +101,12 @@ def init(
 
 
 @main.command()
-@_STORE
-@_STUDY
+@STORE
+@STUDY
 def ask(store: str, study: str) -> None:
     """Print the next trial as one line of JSON: {"number": 3, "params": {...}}."""
     answers = sys.stdout  # a backend that prints must not get between a script and its line
-    with contextlib.redirect_stdout(sys.stderr), _opened(store, study) as opt:
+    with contextlib.redirect_stdout(sys.stderr), opened(store, study) as opt:
         trial = opt.ask(detached=True)
         data = {"number": trial.number, "params": trial.params}
         try:
@@ -145,38 +119,38 @@ def ask(store: str, study: str) -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True})  # -0.5 is a value, not an option
-@_STORE
-@_STUDY
+@STORE
+@STUDY
 @_NUMBER
 @click.argument("value")
 def tell(store: str, study: str, number: int, value: str) -> None:
     """Tell the VALUE of a trial: a number, or a JSON object of numbers for several objectives."""
     told = _told(value)
-    with _opened(store, study, llm=None) as opt:
+    with opened(store, study, llm=None) as opt:
         opt.tell(number, told)
 
 
 @main.command()
-@_STORE
-@_STUDY
+@STORE
+@STUDY
 @_NUMBER
 @click.option("--reason", required=True, help="Why it failed, in words.")
 def fail(store: str, study: str, number: int, reason: str) -> None:
     """Tell that a trial failed."""
-    with _opened(store, study, llm=None) as opt:
+    with opened(store, study, llm=None) as opt:
         opt.fail(number, reason)
 
 
 @main.command()
-@_STORE
-@_STUDY
+@STORE
+@STUDY
 @_JSON
 def best(store: str, study: str, as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
     """Show the best trial; with several objectives those that no other one beats."""
     from hybridbo.progress import one_line
     from hybridbo.tables import params_text, trial_data
 
-    with _opened(store, study, llm=None) as opt:
+    with opened(store, study, llm=None) as opt:
         front = opt.pareto_front
         single = opt.objective.is_single
     if not front:
@@ -193,7 +167,7 @@ def best(store: str, study: str, as_json: bool) -> None:  # noqa: FBT001 - click
 
 
 @main.command()
-@_STORE
+@STORE
 @click.argument("study", required=False)
 @_JSON
 def show(store: str, study: str | None, as_json: bool) -> None:  # noqa: FBT001 - as above
@@ -203,73 +177,35 @@ def show(store: str, study: str | None, as_json: bool) -> None:  # noqa: FBT001 
     if study is None:
         _show_studies(store, as_json=as_json)
         return
-    with _opened(store, study, llm=None) as opt:
+    with opened(store, study, llm=None) as opt:
         if as_json:
-            _print_json(tables.study_data(opt, _llm(opt)))
+            _print_json(tables.study_data(opt, llm_of(opt)))
         else:
-            tables.show_study(tables.console_of(sys.stdout), opt, _llm(opt))
+            tables.show_study(tables.console_of(sys.stdout), opt, llm_of(opt))
 
 
-@main.command()
-@_STORE
-@_STUDY
-@click.option("--format", "form", type=click.Choice(["csv", "json"]), required=True, help="What to write.")
-@click.option("-o", "--output", type=click.Path(allow_dash=True), default="-", help="File; standard output by default.")
-def export(store: str, study: str, form: str, output: str) -> None:
-    """Write all trials as CSV, or the whole study as JSON."""
-    from hybridbo import tables
-
-    with _opened(store, study, llm=None) as opt:
-        if form == "json":
-            text = _json(tables.study_data(opt, _llm(opt)))
-        else:
-            text = tables.trials_csv(opt.trials, opt.objective, list(opt.space))
-    if output == "-":
-        click.echo(text, nl=False)
-    else:
-        _write(text, Path(output), store)
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 # What they print --------------------------------------------------------------------------------------------------
 
 
-def _json(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-
-
 def _print_json(data: Any) -> None:
-    click.echo(_json(data), nl=False)
+    click.echo(json_text(data), nl=False)
 
 
 def _show_studies(store: str, *, as_json: bool) -> None:
     from hybridbo import tables
     from hybridbo.storage import open_store
 
-    with contextlib.closing(open_store(_existing(store))) as opened:
+    with contextlib.closing(open_store(existing(store))) as opened:
         studies = [tables.study_row(record, opened.get_trials(record.name)) for record in opened.list_studies()]
     if as_json:
         _print_json(studies)
     else:
         rows = [[str(cell) for cell in study.values()] for study in studies]
         tables.show_table(tables.console_of(sys.stdout), f"Studies in {store}", list(tables.STUDY_COLUMNS), rows)
-
-
-def _write(text: str, file: Path, store: str) -> None:
-    """Write a file whole or not at all."""
-    target = file.resolve()  # a link stays a link
-    if target == Path(store).resolve():
-        raise InvalidState(f"-o {str(file)!r} is the store itself.", "Give another file.")
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="")
-        draft.replace(target)
-    except OSError as error:
-        raise InvalidState(
-            f"cannot write {str(file)!r}: {error.strerror}.", "Give a file in a writable folder."
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 # What they read ---------------------------------------------------------------------------------------------------

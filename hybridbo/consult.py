@@ -12,10 +12,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from hybridbo.errors import BackendBadReply, BackendError, describe_error
 from hybridbo.llm.parse import parse_advice
-from hybridbo.ports import ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall, TrialStore
+from hybridbo.ports import ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall
 from hybridbo.settings import LLMSettings
 from hybridbo.space import Space
 
@@ -65,6 +66,19 @@ class LLMUsage:
         )
 
 
+class CallStore(Protocol):
+    """Where calls are kept: a TrialStore, or whatever keeps a study elsewhere."""
+
+    def record_call(self, study: str, call: LLMCall) -> None:
+        """Store a call."""
+
+    def get_calls(self, study: str) -> list[LLMCall]:
+        """All calls, oldest first."""
+
+    def record_event(self, study: str, event: Event) -> None:
+        """Store an event."""
+
+
 class Consultant:
     """Answers requests for one study.
 
@@ -74,15 +88,23 @@ class Consultant:
         study: The study's name.
         space: To say what of a new reply is usable.
         settings: After how many failures to stop asking.
+        refusals: What has been refused for good in this process, by topic; shared by those who ask the same backend.
     """
 
     def __init__(
-        self, backend: ChatBackend, store: TrialStore, study: str, space: Space, settings: LLMSettings
+        self,
+        backend: ChatBackend,
+        store: CallStore,
+        study: str,
+        space: Space,
+        settings: LLMSettings,
+        refusals: dict[str, ChatFailure] | None = None,
     ) -> None:
         self._backend, self._store, self._study = backend, store, study
         self._space, self._settings = space, settings
         self._answers: dict[str, ChatReply] = {}  # by topic; rebuilt from the store
-        self._refusals: dict[str, ChatFailure] = {}  # final for this process: a new one may have a new key
+        # final for this process: a new one may have a new key
+        self._refusals: dict[str, ChatFailure] = {} if refusals is None else refusals
 
     def answer(self, request: ChatRequest, trial_number: int) -> ChatReply | ChatFailure:
         """The stored reply to the same question, else the backend's, else why there is none.

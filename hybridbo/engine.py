@@ -11,8 +11,7 @@ import logging
 import math
 import warnings
 from collections.abc import Generator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -28,7 +27,7 @@ from hybridbo.parameters import Array, Params
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
 from hybridbo.settings import Settings
 from hybridbo.space import Space
-from hybridbo.trial import History, Origin, Proposal, Trial, TrialState
+from hybridbo.trial import History, Origin, Proposal
 
 if TYPE_CHECKING:
     from hybridbo.gp.propose import Guide
@@ -51,6 +50,7 @@ class Engine:
         task: The user's description, for the language model.
         has_llm: Whether somebody answers the requests.
         seed: Seed of the Sobol sequence, which the trials of a study share.
+        fixed: Values that are decided already: every proposal but a queued one has them.
     """
 
     space: Space
@@ -59,6 +59,7 @@ class Engine:
     task: str = ""
     has_llm: bool = False
     seed: int = 0
+    fixed: Params = field(default_factory=dict, hash=False)
 
     def suggest(self, history: History, n: int, rng: np.random.Generator) -> Steps:
         """Propose ``n`` different configurations.
@@ -86,12 +87,15 @@ class Engine:
                     raise
                 break
             proposals.append(proposal)
-            history = _with_pending(history, proposal)
+            history = history.with_pending(proposal)
         return proposals
 
     def default_params(self) -> Params:
         """The default configuration (arm 0): declared, else published, else middle values."""
-        return self.space.complete({}, knowledge.defaults(self.space))
+        return self._with_fixed({})
+
+    def _with_fixed(self, params: Params) -> Params:
+        return self.space.complete({**params, **self.fixed}, knowledge.defaults(self.space))
 
     def _suggest_one(
         self, history: History, rng: np.random.Generator
@@ -99,13 +103,14 @@ class Engine:
         taken = {self._key(trial.params) for trial in history.trials}
         default = self.default_params()
         standing = policy.standing(history, merits(history, self.objective)) if self.has_llm else policy.Standing()
-        open_default = self.space.key(default) not in taken
+        has_control = any(trial.origin.source == "default" for trial in history.trials)  # of a narrower space, maybe
+        open_default = not has_control and self.space.key(default) not in taken
         decision = policy.next_source(
             history, self.settings, default_is_open=open_default, has_llm=self.has_llm, llm=standing
         )
         if decision.source == "user":
             return Proposal(history.queued[0], Origin("user", decision.reason))
-        if len(taken) >= self.space.size:
+        if len(taken) >= self.space.size and not self.fixed:
             raise SpaceExhausted(
                 f"all {self.space.size} configurations of the space have been proposed.", "The search is complete."
             )
@@ -134,7 +139,8 @@ class Engine:
         return advice, f"The LLM's reply holds no usable configuration ({why})"
 
     def _seed(self, history: History, taken: set[str], advice: Advice, trouble: str | None, reason: str) -> Proposal:
-        for rank, point in enumerate(advice.points):
+        for rank, named in enumerate(advice.points):
+            point = self.space.round(self._with_fixed(named)) if self.fixed else named
             if self.space.key(point) not in taken:
                 why = f" {advice.rationale}" if advice.rationale else ""
                 return Proposal(point, Origin("llm", f"{reason} Number {rank + 1} of the LLM's advice.{why}"))
@@ -160,11 +166,12 @@ class Engine:
             points = sequence.random(_SOBOL_BLOCK)
             if towards:
                 points[1::2] = self._towards_beliefs(points[1::2])
+            points = self.space.pin(points, self.fixed)
             for index, point in enumerate(points, start=block * _SOBOL_BLOCK):
                 params = self.space.decode(point)
                 if index >= used and self.space.key(params) not in taken:
                     return Proposal(params, Origin("sobol", reason), notes)
-        for params in self.space.configurations():
+        for params in self.space.configurations(self.fixed):
             if self.space.key(params) not in taken:
                 return Proposal(params, Origin("sobol", f"{reason} The first configuration left."), notes)
         raise SpaceExhausted("all configurations of the space have been proposed.", "The search is complete.")
@@ -215,10 +222,12 @@ class Engine:
         guide, said = self._guide(seen, voice, taken)
         seen, reason = self._worded(seen, rng)
         power, about_cost = self._cost(history)
-        found = propose(self.space, seen, replace(guide, cost_power=power), rng, self.settings.gp)
+        found = propose(self.space, seen, replace(guide, cost_power=power, fixed=self.fixed), rng, self.settings.gp)
         notes = (*notes, *found.notes)
         reason = " ".join([reason, *said, *about_cost, *(note if note.endswith(".") else f"{note}." for note in notes)])
-        return Proposal(found.params, Origin("gp", reason, *self._prediction(found.loss_mean, found.loss_sd)), notes)
+        return Proposal(
+            found.params, Origin("gp", reason, *self._prediction(found.loss_mean, found.loss_sd)), notes, tuple(said)
+        )
 
     def _guide(self, seen: Observations, voice: _Voice, taken: set[str]) -> tuple[Guide, list[str]]:
         """The beliefs that the results have not contradicted, the LLM's before published ones, and what they weigh."""
@@ -287,9 +296,3 @@ class _Voice:
 
     advice: Advice
     standing: policy.Standing
-
-
-def _with_pending(history: History, proposal: Proposal) -> History:
-    trial = Trial(len(history), proposal.params, TrialState.RUNNING, proposal.origin, datetime.min.replace(tzinfo=UTC))
-    queued = history.queued[1:] if proposal.origin.source == "user" else history.queued
-    return replace(history, pending=(*history.pending, trial), queued=queued)

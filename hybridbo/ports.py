@@ -240,6 +240,19 @@ class TrialStore(Protocol):
         """
         ...
 
+    def add_trials(self, study: str, trials: Sequence[Trial], *, keys: Sequence[str]) -> list[Trial]:
+        """Append finished trials of elsewhere, all of them or none: numbered anew, else as they are.
+
+        Args:
+            study: The study.
+            trials: Finished, with their values, origins and times; numbers and owners do not count.
+            keys: ``Space.key`` of each one's params. The same configuration may come more than once.
+
+        Raises:
+            InvalidValue: One of them has not ended, or its values do not fit its state.
+        """
+        ...
+
     def get_trials(self, study: str) -> list[Trial]:
         """All trials, by number."""
         ...

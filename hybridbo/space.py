@@ -134,9 +134,13 @@ class Space(Mapping[str, Parameter]):
             self._size = math.inf if count > _MOST_COUNTED else count
         return self._size
 
-    def configurations(self) -> Iterator[Params]:
-        """Every configuration once; for a parameter with infinitely many values, without end."""
-        yield from self._expand({}, 0)
+    def configurations(self, fixed: Mapping[str, Choice] | None = None) -> Iterator[Params]:
+        """Every configuration once; for a parameter with infinitely many values, without end.
+
+        Args:
+            fixed: The only value of each parameter that it names.
+        """
+        yield from self._expand({}, 0, fixed or {})
 
     # Unit cube ---------------------------------------------------------------------------------------------------
 
@@ -154,6 +158,15 @@ class Space(Mapping[str, Parameter]):
             if self._holds(name, params):
                 params[name] = self._parameters[name].from_unit(float(u[self._column[name]]))
         return {name: params[name] for name in self._names if name in params}
+
+    def pin(self, u: Array, fixed: Mapping[str, Choice]) -> Array:
+        """Points of the unit cube, shape (n, d), moved to where the parameters that ``fixed`` names have its values."""
+        if not fixed:
+            return u
+        out = u.copy()
+        for name, value in fixed.items():
+            out[:, self._column[name]] = self._parameters[name].to_unit(value)
+        return out
 
     def snap(self, u: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Move points onto the grid, all at once.
@@ -235,16 +248,16 @@ class Space(Mapping[str, Parameter]):
             raise InvalidParams("; ".join(bad) + ".", "Correct each parameter named.")
         return {name: out[name] for name in self._names if name in out}
 
-    def _expand(self, params: Params, depth: int) -> Iterator[Params]:
+    def _expand(self, params: Params, depth: int, fixed: Mapping[str, Choice]) -> Iterator[Params]:
         if depth == len(self._order):
             yield {name: params[name] for name in self._names if name in params}
             return
         name = self._order[depth]
         if not self._holds(name, params):
-            yield from self._expand(params, depth + 1)
+            yield from self._expand(params, depth + 1, fixed)
             return
-        for value in _values(self._parameters[name]):
-            yield from self._expand({**params, name: value}, depth + 1)
+        for value in [fixed[name]] if name in fixed else _values(self._parameters[name]):
+            yield from self._expand({**params, name: value}, depth + 1, fixed)
 
 
 SpaceLike: TypeAlias = Space | Mapping[str, Parameter]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -52,11 +52,13 @@ class Proposal:
         params: The active parameters, on the grid.
         origin: Who proposes it, and why.
         notes: What was given up on the way (advice, a fit), one sentence each; goes into the store's events.
+        trust: What each belief weighs, and why, one sentence each; empty where none was asked.
     """
 
     params: Params = field(hash=False)
     origin: Origin
     notes: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,12 @@ class History:
     def trials(self) -> tuple[Trial, ...]:
         """All trials, by number."""
         return tuple(sorted(self.completed + self.pending + self.failed, key=lambda t: t.number))
+
+    def with_pending(self, proposal: Proposal) -> History:
+        """The history after a proposal has been handed out; a queued one leaves the queue."""
+        trial = Trial(len(self), proposal.params, TrialState.RUNNING, proposal.origin, datetime.min.replace(tzinfo=UTC))
+        queued = self.queued[1:] if proposal.origin.source == "user" else self.queued
+        return replace(self, pending=(*self.pending, trial), queued=queued)
 
     def __len__(self) -> int:
         return len(self.completed) + len(self.pending) + len(self.failed)

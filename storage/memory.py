@@ -6,6 +6,7 @@ would refuse or normalise is refused or normalised here as well. Threads may sha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from threading import RLock
@@ -103,6 +104,15 @@ class MemoryStore:
         if not rows.is_same_outcome(stored, outcome):
             raise faults.tell_conflict(study, stored, outcome)
         return stored
+
+    def add_trials(self, study: str, trials: Sequence[Trial], *, keys: Sequence[str]) -> list[Trial]:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._lock:
+            data = self._get(study)
+            added = [rows.added_trial(number, trial) for number, trial in enumerate(trials, start=len(data.trials))]
+            data.keys += [texts.clean(key) for _, key in zip(added, keys, strict=True)]
+            data.trials += added
+        return [rows.decode_trial(row) for row in added]
 
     def get_trials(self, study: str) -> list[Trial]:
         """See :class:`~hybridbo.ports.TrialStore`."""

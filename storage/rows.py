@@ -14,7 +14,7 @@ import json
 import math
 import operator
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -81,6 +81,18 @@ def encode_trial(trial: Trial) -> Fields:
     owner = None if trial.owner is None else clean(trial.owner)
     proposal = encode_proposal(Proposal(trial.params, trial.origin))
     return (trial.number, state, value, values, *proposal, error, owner, encode_time(trial.started_at), finished_at)
+
+
+def added_trial(number: int, trial: Trial) -> Fields:
+    """A finished trial of elsewhere, as fields of :data:`TRIAL_COLUMNS`.
+
+    Raises:
+        InvalidValue: It has not ended, or its values do not fit its state.
+    """
+    outcome = settled(Outcome(trial.state, trial.values, trial.value, trial.error))
+    ended = {name: getattr(outcome, name) for name in ("state", "values", "value", "error")}
+    finished_at = trial.finished_at or trial.started_at
+    return encode_trial(replace(trial, **ended, number=number, owner=None, finished_at=finished_at))
 
 
 def decode_trial(row: Fields) -> Trial:

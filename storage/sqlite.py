@@ -6,7 +6,7 @@ gaps, one of several rivals wins, and a process killed at any moment leaves the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from sqlite_utils import Database
@@ -128,6 +128,14 @@ class SqliteStore:
         if not rows.is_same_outcome(trial, outcome):
             raise faults.tell_conflict(study, trial, outcome)
         return trial
+
+    def add_trials(self, study: str, trials: Sequence[Trial], *, keys: Sequence[str]) -> list[Trial]:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._file.writing() as db:
+            added = [rows.added_trial(number, trial) for number, trial in enumerate(trials, self._count(db, study))]
+            places = [(texts.clean(study), texts.clean(key), *row) for row, key in zip(added, keys, strict=True)]
+            db.conn.executemany(_CREATE, places)
+        return [rows.decode_trial(row) for row in added]
 
     def get_trials(self, study: str) -> list[Trial]:
         """See :class:`~hybridbo.ports.TrialStore`."""

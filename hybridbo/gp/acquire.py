@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from scipy.stats import qmc
 
-from hybridbo.parameters import Array, Params
+from hybridbo.parameters import Array, Choice, Params
 from hybridbo.space import Space
 
 Score = Callable[[Array], Array]
@@ -20,7 +20,14 @@ _SCALES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.004)  # of the unit interval, one a rou
 
 
 def maximise(
-    score: Score, space: Space, rng: np.random.Generator, *, candidates: int, good: Array, drawn: Array
+    score: Score,
+    space: Space,
+    rng: np.random.Generator,
+    *,
+    candidates: int,
+    good: Array,
+    drawn: Array,
+    fixed: Mapping[str, Choice] | None = None,
 ) -> Iterator[Params]:
     """Configurations in order of their score, best first, each once.
 
@@ -35,26 +42,31 @@ def maximise(
         candidates: How many Sobol points.
         good: Points to look around in particular, such as the best trials, shape (k, d).
         drawn: Further candidates, such as draws from a belief, shape (m, d).
+        fixed: Values that every configuration has.
     """
     if space.size <= _ENUMERATED:
-        whole = list(space.configurations())
+        whole = list(space.configurations(fixed))
         points = np.array([space.encode(params) for params in whole])
         yield from (whole[i] for i in np.argsort(-score(points), kind="stable"))
         return
+
+    def place(u: Array) -> Array:
+        return space.snap(space.pin(u, fixed or {}))[0]
+
     d = len(space)
     sobol = qmc.Sobol(d, scramble=True, rng=rng).random_base2(math.ceil(math.log2(candidates)))
-    around = [_neighbours(space, good, scale, 16, rng) for scale in (0.2, 0.05)] if len(good) else []
-    points = space.snap(np.concatenate([sobol, drawn, *around]))[0]
+    around = [_neighbours(space, place, good, scale, 16, rng) for scale in (0.2, 0.05)] if len(good) else []
+    points = place(np.concatenate([sobol, drawn, *around]))
     scores = score(points)
     for scale in _SCALES:
         top = np.argsort(-scores, kind="stable")[:_KEPT]
-        moved = _neighbours(space, points[top], scale, _MOVES, rng)
+        moved = _neighbours(space, place, points[top], scale, _MOVES, rng)
         points, scores = np.concatenate([points, moved]), np.concatenate([scores, score(moved)])
     yield from _distinct(space, points[np.argsort(-scores, kind="stable")])
 
 
-def _neighbours(space: Space, points: Array, scale: float, each: int, rng: np.random.Generator) -> Array:
-    """``each`` neighbours of every point, snapped, shape (n * each, d)."""
+def _neighbours(space: Space, place: Score, points: Array, scale: float, each: int, rng: np.random.Generator) -> Array:
+    """``each`` neighbours of every point, put in their places, shape (n * each, d)."""
     out = np.repeat(points, each, axis=0)
     n, d = out.shape
     changed = rng.random((n, d)) < min(1.0, 1.5 / d)
@@ -67,7 +79,7 @@ def _neighbours(space: Space, points: Array, scale: float, each: int, rng: np.ra
             cells = np.sign(step) * np.maximum(np.abs(step), 1.0 / k)
             step = np.where(rng.random((n,)) < 0.25, rng.random((n,)) - out[:, j], cells)
         out[:, j] = np.where(changed[:, j], np.clip(out[:, j] + step, 0.0, 1.0), out[:, j])
-    return space.snap(out)[0]
+    return place(out)
 
 
 def _distinct(space: Space, points: Array) -> Iterator[Params]:

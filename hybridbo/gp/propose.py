@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from hybridbo.gp.features import encode
 from hybridbo.gp.ladder import TROUBLE
 from hybridbo.gp.threads import isolated
 from hybridbo.observe import Observations
-from hybridbo.parameters import Array, Params
+from hybridbo.parameters import Array, Choice, Params
 from hybridbo.settings import GPSettings
 from hybridbo.space import Space
 
@@ -39,6 +39,7 @@ class Guide:
         weight: Trust in them, from 0 to 1.
         points: Configurations that somebody thinks well of: candidates beside the others, weighed like them.
         cost_power: The power of the expected duration that the improvement is divided by; 0 leaves durations out.
+        fixed: Values that the proposal has to have.
     """
 
     taken: AbstractSet[str]
@@ -46,6 +47,7 @@ class Guide:
     weight: float
     points: Sequence[Params] = ()
     cost_power: float = 0.0
+    fixed: Mapping[str, Choice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def _propose(
         candidates=settings.candidates,
         good=surrogate.leaders,
         drawn=np.concatenate([prior.sample(space, guide.beliefs, n_drawn, rng), encode(space, guide.points)]),
+        fixed=guide.fixed,
     )
     params = _first_new(space, best_first, guide.taken, seen)
     mean, sd = surrogate.predict(encode(space, [params]))

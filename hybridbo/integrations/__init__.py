@@ -1,18 +1,27 @@
 """hybridbo inside other tools: each module here adapts the engine to one of them.
 
-A name loads its module, and the tool behind it, when it is first used (PEP 562): importing this package loads neither.
+Importing this package loads none of them: a name is loaded when it is first used (PEP 562).
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from hybridbo.errors import MissingDependency
+
 if TYPE_CHECKING:
+    from hybridbo.integrations.optuna_export import export_to_optuna
+    from hybridbo.integrations.optuna_import import import_from_optuna
+    from hybridbo.integrations.optuna_sampler import HybridSampler
     from hybridbo.integrations.ray_searcher import HybridSearcher
 
-__all__ = ["HybridSearcher"]
+__all__ = ["HybridSampler", "HybridSearcher", "export_to_optuna", "import_from_optuna"]
 
-_HOMES = {  # name: (module, what it is for, the extra that installs it)
-    "HybridSearcher": ("ray_searcher", "Ray Tune", "ray"),
+# the module behind a name, the package that it needs, and what to do where that cannot be imported
+_HOMES = {
+    "HybridSampler": ("optuna_sampler", "optuna", "Install it: pip install 'optuna>=4.6'."),
+    "HybridSearcher": ("ray_searcher", "ray", "Install it: pip install 'ray[tune]>=2.40'."),
+    "export_to_optuna": ("optuna_export", "optuna", "Install it: pip install 'optuna>=4.6'."),
+    "import_from_optuna": ("optuna_import", "optuna", "Install it: pip install 'optuna>=4.6'."),
 }
 
 if not TYPE_CHECKING:  # a type checker that saw __getattr__ would believe in every misspelt name
@@ -20,16 +29,15 @@ if not TYPE_CHECKING:  # a type checker that saw __getattr__ would believe in ev
     def __getattr__(name):  # noqa: ANN001, ANN202 - types are for the checker, which does not see this
         if name not in _HOMES:
             raise AttributeError(f"module 'hybridbo.integrations' has no attribute {name!r}")
-        module, tool, extra = _HOMES[name]
+        module, package, remedy = _HOMES[name]
         try:
             value = getattr(import_module(f"hybridbo.integrations.{module}"), name)
-        except ImportError as error:
-            if (error.name or "").startswith("hybridbo"):
+        except ModuleNotFoundError as error:
+            missing = (error.name or "hybridbo").partition(".")[0]
+            if missing == "hybridbo":
                 raise
-            from hybridbo.errors import MissingDependency
-
-            why = f"{name} needs {tool}, which cannot be imported: {error}."
-            raise MissingDependency(why, f"Install it with: pip install 'hybridbo[{extra}]'.") from error
+            why = f"{name} needs {package}" + ("." if missing == package else f", which does not find {missing}.")
+            raise MissingDependency(why, remedy) from error
         globals()[name] = value  # the next look-up is an ordinary one
         return value
 

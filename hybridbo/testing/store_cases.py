@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from threading import Barrier
 from typing import Any, ClassVar, TypeVar
@@ -60,6 +60,17 @@ def created(store: TrialStore, x: Any = 0.5) -> Trial:
     trial = create(store, x)
     assert trial is not None
     return trial
+
+
+def elsewhere() -> list[Trial]:
+    """Finished trials of another program, one for each state."""
+    at, origin = datetime(2026, 1, 31, 23, 59, 59, 123456, UTC), Origin("user", "because")
+    end = at + timedelta(hours=1.5)
+    return [
+        Trial(7, {"x": 0.1 + 0.2}, TrialState.COMPLETE, origin, at, 0.1 + 0.2, {"value": 0.1 + 0.2}, None, end, "gone"),
+        Trial(7, {"x": 1}, TrialState.PRUNED, origin, at, 5e-324, {"value": 5e-324}, None, end),
+        Trial(9, {"x": None}, TrialState.FAILED, origin, at, error="CUDA out of memory", finished_at=end),
+    ]
 
 
 def at_once(calls: list[Callable[[], T]]) -> list[T | HybridboError]:

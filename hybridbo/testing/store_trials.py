@@ -5,13 +5,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from hybridbo.errors import InvalidValue, TellConflict, TrialNotFound
 from hybridbo.ports import TrialStore
-from hybridbo.testing.store_cases import STUDY, THREADS, StoreCases, at_once, complete, create, created, failed
+from hybridbo.testing.store_cases import (
+    STUDY,
+    THREADS,
+    StoreCases,
+    at_once,
+    complete,
+    create,
+    created,
+    elsewhere,
+    failed,
+)
 from hybridbo.trial import Origin, Outcome, Trial, TrialState
 
 
@@ -165,6 +176,36 @@ class TrialClauses(StoreCases):
         with pytest.raises(InvalidValue):
             store.finish_trial(STUDY, 0, outcome)
         assert store.get_trials(STUDY) == [running]
+
+    # Adding trials of elsewhere ----------------------------------------------------------------------------------
+
+    def test_trials_of_elsewhere_are_added_as_they_are(self, store: TrialStore) -> None:
+        created(store)
+        trials = elsewhere()
+        added = store.add_trials(STUDY, trials, keys=["a", "a", "b"])
+        assert [trial.number for trial in added] == [1, 2, 3]
+        assert added == [replace(trial, number=n, owner=None) for n, trial in enumerate(trials, start=1)]
+        assert store.get_trials(STUDY)[1:] == added
+        assert created(store, 2).number == 4
+
+    def test_an_added_key_counts_as_evaluated(self, store: TrialStore) -> None:
+        store.enqueue(STUDY, {"x": 1}, key="1")
+        store.add_trials(STUDY, elsewhere()[:1], keys=["2"])
+        assert not store.enqueue(STUDY, {"x": 2}, key="2")
+        assert create(store, 2, seen=0) is None
+        assert store.get_queue(STUDY) == [{"x": 1}]
+
+    def test_nothing_is_added_when_one_has_not_ended(self, store: TrialStore) -> None:
+        good, *_ = elsewhere()
+        for bad in (replace(good, state=TrialState.RUNNING), replace(good, values={}, value=None)):
+            with pytest.raises(InvalidValue):
+                store.add_trials(STUDY, [good, bad], keys=["a", "b"])
+        assert store.get_trials(STUDY) == []
+
+    def test_an_added_trial_is_not_told_again(self, store: TrialStore) -> None:
+        [added] = store.add_trials(STUDY, elsewhere()[:1], keys=["a"])
+        with pytest.raises(TellConflict):
+            store.finish_trial(STUDY, added.number, complete(7.0))
 
     # Taking over -------------------------------------------------------------------------------------------------
 

@@ -307,7 +307,9 @@ def test_an_export_never_overwrites_its_own_store(told):
         (["fail", "t.db", "s", "0"], "--reason"),
         (["show", "--nonsense"], "--nonsense"),
         (["show", "."], "."),
-        (["export", "t.db", "s", "--format", "optuna"], "optuna"),
+        (["export", "t.db", "s", "--format", "xml"], "xml"),
+        (["export", "t.db", "s", "--format", "optuna"], "-o FILE"),
+        (["export", "t.db", "s", "--format", "optuna", "-o", "t.db"], "the store itself"),
         (["demo", "--trials", "0"], "--trials"),
         (["init", "t.db", "new", "--space", "none.json"], "none.json"),
         (["init", "t.db", "new", "--space", "space.json", "--direction", "up"], "up"),
@@ -471,4 +473,4 @@ def test_version_and_help(folder):
 
 
 def test_all_the_commands_of_this_release_are_there():
-    assert set(main.commands) == {"demo", "init", "ask", "tell", "fail", "best", "show", "export"}
+    assert set(main.commands) == {"demo", "init", "ask", "tell", "fail", "best", "show", "export", "import"}

@@ -556,3 +556,26 @@ def test_durations_count_on_request(budget, words):
     aware = Settings.of({"budget": budget, "gp": {"candidates": 64, "restarts": 1, "cost_aware": True}})
     assert words in one(engine(settings=aware), history).origin.reason
     assert "duration" not in one(engine(), history).origin.reason
+
+
+@pytest.mark.parametrize("n_done", [0, 1, 3, 7])
+def test_what_is_fixed_is_kept_whoever_proposes(n_done):
+    fixed = {"optimizer": "sgd", "layers": 4}
+    past = search(engine(has_llm=True), loss, n_done, REPLY)
+    proposal = one(engine(fixed=fixed, has_llm=True), History.of(past), REPLY)
+    assert {name: proposal.params[name] for name in fixed} == fixed
+    assert "momentum" in proposal.params
+    assert proposal.origin.source == ("default" if n_done == 0 else "llm" if n_done < 5 else "gp")
+
+
+def test_a_space_that_is_used_up_where_something_is_fixed_is_exhausted():
+    space = Space({"x": Float(0, 1), "k": Categorical(["a", "b"])})
+    past = History.of([trial(n, {"x": 0.5, "k": k}, value=float(n)) for n, k in enumerate("ab")])
+    with pytest.raises(SpaceExhausted):
+        drive(engine(space, fixed={"x": 0.5}), past)
+    assert drive(engine(space, fixed={"k": "a"}), past)[0][0].params["k"] == "a"
+
+
+def test_a_search_has_one_default_however_its_space_grows():
+    past = History.of([trial(0, {"layers": 3, "optimizer": "adam", "lr": 0.01}, value=1.0, source="default")])
+    assert one(engine(), past).origin.source == "sobol"

@@ -146,6 +146,19 @@ def test_size_and_configurations_count_active_combinations():
         {"a": "y", "b": 3},
     ]
     assert space.size == 6
+    assert list(space.configurations({"c": 0.5, "a": "y"})) == [
+        {"a": "y", "b": 1},
+        {"a": "y", "b": 2, "c": 0.5},
+        {"a": "y", "b": 3},
+    ]
+
+
+def test_points_are_pinned_to_where_a_value_lies():
+    space = Space({"a": Categorical(["x", "y"]), "b": Float(0, 10)})
+    u = np.array([[0.1, 0.2], [0.9, 0.8]])
+    assert space.pin(u, {"b": 4.0}).tolist() == [[0.1, 0.4], [0.9, 0.4]]
+    assert u.tolist() == [[0.1, 0.2], [0.9, 0.8]]
+    assert space.pin(u, {}) is u
 
 
 @pytest.mark.parametrize(

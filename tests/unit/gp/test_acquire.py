@@ -78,3 +78,20 @@ def test_what_comes_out_is_valid_best_first_and_comes_once(space, seed):
 
 def test_it_is_repeatable():
     assert next(best_first(peak, MIXED, 5)) == next(best_first(peak, MIXED, 5))
+
+
+def test_what_is_fixed_is_never_moved():
+    none, rng = np.empty((0, len(MIXED))), np.random.default_rng(0)
+    fixed = {"kind": "c", "y": 0.5}
+    found = maximise(peak, MIXED, rng, candidates=64, good=none, drawn=none, fixed=fixed)
+    first = list(itertools.islice(found, 20))
+    assert all((params["kind"], params["y"]) == ("c", 0.5) for params in first)
+    assert abs(first[0]["x"] - 0.3) < 0.05
+
+
+def test_what_is_fixed_is_kept_in_a_small_space_too():
+    space, none = Space({"a": Int(0, 3), "b": Categorical(["x", "y"])}), np.empty((0, 2))
+    found = maximise(
+        lambda u: u[:, 0], space, np.random.default_rng(0), candidates=64, good=none, drawn=none, fixed={"b": "y"}
+    )
+    assert list(found) == [{"a": a, "b": "y"} for a in (3, 2, 1, 0)]

@@ -9,7 +9,12 @@ import pytest
 import hybridbo.integrations
 from hybridbo.errors import MissingDependency
 
-LIBRARIES = {"HybridSearcher": ("ray", "hybridbo[ray]")}
+LIBRARIES = {
+    "HybridSampler": ("optuna", "pip install 'optuna"),
+    "HybridSearcher": ("ray", "pip install 'ray[tune]"),
+    "export_to_optuna": ("optuna", "pip install 'optuna"),
+    "import_from_optuna": ("optuna", "pip install 'optuna"),
+}
 
 
 def python(code, cwd):
@@ -26,7 +31,7 @@ def test_importing_the_package_loads_no_library(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(LIBRARIES))
 def test_without_its_library_a_name_says_what_to_install(name, tmp_path):
-    library, extra = LIBRARIES[name]
+    library, remedy = LIBRARIES[name]
     code = f"""
 import sys
 sys.modules[{library!r}] = None
@@ -37,11 +42,15 @@ except Exception as error:
 """
     said = python(code, tmp_path)
     assert said.startswith(MissingDependency.__name__)
-    assert extra in said
+    assert remedy in said
+
+
+def test_every_name_is_tried_here():
+    assert set(hybridbo.integrations.__all__) == set(LIBRARIES)
 
 
 @pytest.mark.parametrize("name", sorted(LIBRARIES))
-def test_each_name_is_the_class_of_its_module(name):
+def test_each_name_is_the_one_of_its_module(name):
     pytest.importorskip(LIBRARIES[name][0])
     assert getattr(hybridbo.integrations, name).__name__ == name
     assert name in dir(hybridbo.integrations)
