@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from ray.tune.result import TIME_TOTAL_S
 
 from hybridbo import owner
 from hybridbo.errors import InvalidParams, StudyMismatch, TellConflict
@@ -13,7 +16,8 @@ from hybridbo.integrations.ray_results import Ending, Goal, Progress, iteration_
 from hybridbo.integrations.ray_space import RaySpace
 from hybridbo.optimizer import Optimizer
 from hybridbo.parameters import Params
-from hybridbo.trial import Origin, Outcome, Proposal, Trial, TrialState
+from hybridbo.trial import Origin, Outcome, Trial, TrialState
+from hybridbo.values import is_number
 
 _logger = logging.getLogger(__name__)
 
@@ -77,33 +81,24 @@ def settle(opt: Optimizer, number: int, outcome: Outcome | None) -> None:
         return
     if before.state is TrialState.FAILED and outcome.state is not TrialState.FAILED:
         reason = f"Trial {number}, which had failed, was run again by Ray."
-        again = _create(opt, Proposal(before.params, Origin(before.origin.source, reason)))
-        if again is not None:
-            opt.store.finish_trial(opt.study, again.number, outcome)
-            return
+        _append(opt, before.params, Origin(before.origin.source, reason), outcome)
+        return
     try:
         opt.store.finish_trial(opt.study, number, outcome)
     except TellConflict as error:
         _note(opt, "result_ignored", f"Ray reports another end of trial {number}: {error.message}", number)
 
 
-def add(opt: Optimizer, params: Params, outcome: Outcome, reason: str) -> Trial | None:
-    """Store a trial that was run elsewhere; None if the configuration has a value already.
+def add(opt: Optimizer, params: Params, outcome: Outcome, reason: str, seconds: float = 0.0) -> None:
+    """Store a trial that was run elsewhere, unless the configuration has a value already.
 
     Raises:
         InvalidParams: Naming every offending parameter.
     """
     params = opt.space.round(opt.space.validate(params))
     key = opt.space.key(params)
-    same = [trial for trial in opt.trials if opt.space.key(trial.params) == key]
-    if any(trial.values for trial in same):
-        return None
-    if not same and not opt.store.enqueue(opt.study, params, key=key):
-        _logger.debug("%s is queued already", params)
-    # a queued configuration is taken off the queue by a trial of that source; any other source leaves the queue alone
-    source = same[-1].origin.source if same else "user"
-    trial = _create(opt, Proposal(params, Origin(source, reason)))
-    return None if trial is None else opt.store.finish_trial(opt.study, trial.number, outcome)
+    if not any(trial.values and opt.space.key(trial.params) == key for trial in opt.trials):
+        _append(opt, params, Origin("user", reason), outcome, seconds)
 
 
 def add_unknown(opt: Optimizer, space: RaySpace, result: Mapping[str, Any] | None, outcome: Outcome | None) -> None:
@@ -118,15 +113,28 @@ def add_unknown(opt: Optimizer, space: RaySpace, result: Mapping[str, Any] | Non
             for parent in parents:
                 place = place.setdefault(parent, {})
             place[last] = value
+    spent = result.get(TIME_TOTAL_S)
     try:
-        add(opt, space.to_params(config), outcome, "Ray ran it without asking.")
+        reason = "Ray ran it without asking."
+        add(opt, space.to_params(config), outcome, reason, float(spent) if is_number(spent) else 0.0)  # type: ignore[arg-type]  # a number
     except InvalidParams as error:
         _note(opt, "result_ignored", f"Ray ran a trial that is not in the space: {error.message}")
 
 
-def _create(opt: Optimizer, proposal: Proposal) -> Trial | None:
-    key = opt.space.key(proposal.params)
-    return opt.store.create_trial(opt.study, proposal, key=key, owner=owner.current(), seen=len(opt.trials))
+def _append(opt: Optimizer, params: Params, origin: Origin, outcome: Outcome, seconds: float = 0.0) -> None:
+    now = datetime.now(UTC)
+    trial = Trial(
+        number=len(opt.trials),  # the store numbers it anew
+        params=params,
+        state=outcome.state,
+        origin=origin,
+        started_at=now - timedelta(seconds=seconds),
+        value=outcome.value,
+        values=outcome.values,
+        error=outcome.error,
+        finished_at=now,
+    )
+    opt.store.add_trials(opt.study, [trial], keys=[opt.space.key(params)])
 
 
 def _note(opt: Optimizer, kind: str, message: str, number: int | None = None) -> None:

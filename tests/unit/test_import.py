@@ -78,10 +78,10 @@ GLOBALS = """
 import importlib, logging, os, pkgutil, random, signal, sys, threading, warnings
 import botorch, botorch.models, botorch.optim, click, gpytorch, numpy, openai, pydantic, rich.console, rich.live
 import rich.progress, scipy.stats, sqlite_utils, threadpoolctl, torch
-for optional in ("ray.tune",):
+for optional in ("keras_tuner", "ray.tune"):
     try:
         importlib.import_module(optional)
-    except ImportError:
+    except ImportError:  # not installed, or Keras has no backend here
         pass
 
 def state():

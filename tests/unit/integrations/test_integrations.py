@@ -10,6 +10,7 @@ import hybridbo.integrations
 from hybridbo.errors import MissingDependency
 
 LIBRARIES = {
+    "HybridOracle": ("keras_tuner", "pip install 'keras-tuner"),
     "HybridSampler": ("optuna", "pip install 'optuna"),
     "HybridSearcher": ("ray", "pip install 'ray[tune]"),
     "export_to_optuna": ("optuna", "pip install 'optuna"),
