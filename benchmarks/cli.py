@@ -43,7 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     smoke.set_defaults(command=_smoke)
     speed = commands.add_parser("speed", help="time of an ask and peak memory against Optuna's GPSampler")
     speed.add_argument("--trials", default="20,50,100,300", help="lengths of the history, separated by commas")
+    speed.add_argument("--methods", default="hybridbo,optuna-gp", help="with 1,000 trials Optuna alone takes minutes")
     speed.set_defaults(command=_speed)
+    dropins = commands.add_parser("dropins", help="the Optuna sampler against the Optimizer and Optuna's own samplers")
+    dropins.add_argument("--seeds", type=int, default=10, help="of each of the 8 tables; 0 leaves the regret out")
+    dropins.add_argument("--trials", default="20,50,100", help='lengths of the history for the times; "" for none')
+    dropins.add_argument("--out", type=Path, default=Path(".cache/dropins.jsonl"), metavar="FILE")
+    dropins.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, one thread each")
+    dropins.set_defaults(command=_dropins)
     commands.add_parser("list", help="suites, problems and methods").set_defaults(command=_list)
     reference = commands.add_parser("reference", help="search the best and worst values of problems without a table")
     reference.add_argument("--suite", default="functions,crash")
@@ -102,8 +109,18 @@ def _smoke(args: argparse.Namespace) -> int:
 def _speed(args: argparse.Namespace) -> int:
     from benchmarks import speed
 
-    speed.main([int(n) for n in args.trials.split(",")])
+    names = args.methods.split(",")
+    if unknown := set(names) - set(speed.METHODS):
+        print(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(speed.METHODS)}", file=sys.stderr)
+        return 2
+    speed.main([int(n) for n in args.trials.split(",")], names)
     return 0
+
+
+def _dropins(args: argparse.Namespace) -> int:
+    from benchmarks import dropins
+
+    return dropins.main(args.seeds, [int(n) for n in args.trials.split(",") if n], args.out, args.workers)
 
 
 def _list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them

@@ -5,7 +5,8 @@
 ``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``, ``hebo``; behind the last five, ``+default`` adds hybridbo's arm 0
 as first trial and ``+seeds`` arm 0 and the four recorded points that ``hybridbo-llm`` starts with. For several
 objectives there are ``optuna-nsga2``, with Optuna's default of 50 per generation, and ``optuna-nsga2-10``, with ten:
-with 50 trials the default is random search.
+with 50 trials the default is random search. ``hybridbo-sampler`` is hybridbo inside an Optuna study, with its space
+given, and ``hybridbo-by-run`` the same where the objective alone tells the space.
 """
 
 from __future__ import annotations
@@ -130,6 +131,8 @@ def make(
     """
     name = name.partition("@")[0]
     own = own_seed(problem, seed)
+    if name in SAMPLED:
+        return _sampled(name, problem, own, settings)
     if name == "hybridbo" or name.startswith("hybridbo-"):
         return Hybrid(problem, own, _backend(name, problem, seed), settings)
     base, _, first = name.partition("+")
@@ -159,10 +162,15 @@ _OPTUNA = ["optuna-tpe", "optuna-gp"]
 _PEERS = ["random", *_OPTUNA]
 GENETIC = ["optuna-nsga2", "optuna-nsga2-10"]
 SAMPLES = ["hybridbo-llm-0", "hybridbo-llm-1"]
+SAMPLED = ["hybridbo-sampler", "hybridbo-by-run"]
 _OUTSIDE = ["smac", "hebo"]
 NAMES = [*_HYBRIDS, "llm-only", *(p + first for first in ("", "+default", "+seeds") for p in _PEERS), *_OUTSIDE]
 NAMES += GENETIC
-ON_REQUEST = [*SAMPLES, *(peer + first for first in ("+default", "+seeds") for peer in _OUTSIDE)]  # not in "all"
+ON_REQUEST = [
+    *SAMPLED,
+    *SAMPLES,
+    *(peer + first for first in ("+default", "+seeds") for peer in _OUTSIDE),
+]  # not in "all"
 
 
 def _given(first: str, problem: Problem, seed: int) -> list[Params]:
@@ -171,6 +179,16 @@ def _given(first: str, problem: Problem, seed: int) -> list[Params]:
     if first == "seeds":
         return seeds(problem, seed)
     raise KeyError(f"+{first} is neither +default nor +seeds")
+
+
+def _sampled(name: str, problem: Problem, seed: int, settings: dict[str, Any] | None) -> Method:
+    if find_spec("optuna") is None:
+        raise NotApplicable("optuna is not installed")
+    if "direction" not in problem.arguments():
+        raise NotApplicable("here it is run for one objective")
+    from benchmarks.sampled import Sampled
+
+    return Sampled(problem, seed, None, settings, by_run=name == "hybridbo-by-run")
 
 
 def _backend(name: str, problem: Problem, seed: int) -> ChatBackend | None:

@@ -47,7 +47,7 @@ class Optuna:
         if self._objective.constraints and not hasattr(optuna.trial.Trial, "set_constraint"):
             raise NotApplicable("constraints need Optuna 5")
         self._space, self._sampler = problem.space, sampler
-        self._order = _parents_first(problem.space)
+        self._order = parents_first(problem.space)
         self._study = create(
             directions=[way for _, way in self._objective.directions], sampler=SAMPLERS[sampler](seed=seed)
         )
@@ -83,7 +83,8 @@ class Optuna:
         self._study.tell(self._trial, state=optuna.trial.TrialState.FAIL)
 
 
-def _parents_first(space: Space) -> list[str]:
+def parents_first(space: Space) -> list[str]:
+    """Names with every parent before its children."""
     order: list[str] = []
     while len(order) < len(space):
         order += [n for n, p in space.items() if n not in order and all(parent in order for parent in p.when or {})]

@@ -181,7 +181,9 @@ def _end_with_parent() -> None:
 
 
 def _done(out: Path) -> dict[Key, int]:
-    return {(row["method"], row["problem"], row["seed"]): row["budget"] for row in read(out)}
+    """The budgets of the searches that have ended; one that broke down is tried again."""
+    rows = (row for row in read(out) if "broken" not in row)
+    return {(row["method"], row["problem"], row["seed"]): row["budget"] for row in rows}
 
 
 def _append(out: Path, row: Row) -> None:

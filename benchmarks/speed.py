@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,14 @@ def measure(method: str, n: int) -> Figures:
     }
 
 
-def main(counts: list[int]) -> None:
+def main(counts: list[int], methods: Sequence[str] = METHODS) -> None:
     """Measure and print a table."""
-    columns = [f"{m} {what}" for m in METHODS for what in ("CPU ms", "clock ms", "peak MB", "of it imports")]
-    print("| trials | " + " | ".join(columns) + " | ratio of CPU | ratio of peaks |")
-    print("| --- " * (len(columns) + 3) + "|")
+    columns = [f"{m} {what}" for m in methods for what in ("CPU ms", "clock ms", "peak MB", "of it imports")]
+    columns += ["ratio of CPU", "ratio of peaks"] if len(methods) > 1 else []
+    print("| trials | " + " | ".join(columns) + " |")
+    print("| --- " * (len(columns) + 1) + "|")
     for n in counts:
-        rounds = [[_elsewhere(method, n) for method in METHODS] for _ in range(_ROUNDS)]
+        rounds = [[_elsewhere(method, n) for method in methods] for _ in range(_ROUNDS)]
         print(_row(n, [_median(list(runs)) for runs in zip(*rounds, strict=True)]), flush=True)
 
 
@@ -84,7 +86,7 @@ def _row(n: int, found: list[Figures]) -> str:
     for f in found:
         times = [f"{1000 * f[key]:.0f}" for key in ("cpu_s", "wall_s")] if f else ["not installed", ""]
         cells += times + ([f"{f[key]:.0f}" for key in ("peak_mb", "imports_mb")] if f else ["", ""])
-    ratios = [found[0][key] / found[1][key] for key in ("cpu_s", "peak_mb")] if all(found) else []
+    ratios = [found[0][key] / found[1][key] for key in ("cpu_s", "peak_mb")] if len(found) > 1 and all(found) else []
     return "| " + " | ".join([*cells, *(f"{ratio:.2f}" for ratio in ratios)]) + " |"
 
 
@@ -95,7 +97,8 @@ def _median(runs: list[Figures]) -> Figures:
 
 def _started(method: str, n: int) -> Any:
     rng = np.random.default_rng(0)
-    return (_hybridbo if method == "hybridbo" else _optuna)([SPACE.decode(rng.random(len(SPACE))) for _ in range(n)])
+    start = {"hybridbo": _hybridbo, "hybridbo-sampler": _sampler}.get(method, _optuna)
+    return start([SPACE.decode(rng.random(len(SPACE))) for _ in range(n)])
 
 
 def _asks(search: Any, times: int) -> list[tuple[float, float]]:
@@ -142,6 +145,16 @@ def _hybridbo(history: list[Params]) -> Any:
     from benchmarks.problem import Problem
 
     search = Hybrid(Problem("speed/mixed", SPACE, "minimize", "", value, 0.0, 1.0), seed=0)
+    for params in history:
+        search.add(params, value(params))
+    return search
+
+
+def _sampler(history: list[Params]) -> Any:
+    from benchmarks.problem import Problem
+    from benchmarks.sampled import Sampled
+
+    search = Sampled(Problem("speed/mixed", SPACE, "minimize", "", value, 0.0, 1.0), 0)
     for params in history:
         search.add(params, value(params))
     return search

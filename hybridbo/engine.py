@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from hybridbo import knowledge, policy
+from hybridbo import knowledge, policy, sobol
 from hybridbo.belief import Advice
 from hybridbo.errors import SpaceExhausted
 from hybridbo.llm.parse import parse_advice
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 Steps: TypeAlias = Generator[ChatRequest, ChatReply | ChatFailure, list[Proposal]]
 
 _logger = logging.getLogger(__name__)
-_SOBOL_BLOCK = 64
-_SOBOL_BLOCKS = 16  # looked through beyond the points used before a space counts as used up
 
 
 @dataclass(frozen=True)
@@ -157,33 +155,20 @@ class Engine:
 
         ``towards``: every second one is drawn towards published beliefs, if there are any.
         """
-        from scipy.stats import qmc  # half a second to import, and many asks do not come here
-
         reason = " ".join([*(f"{note}; a Sobol point fills in." for note in notes), reason]).strip()
-        used = sum(trial.origin.source == "sobol" for trial in history.trials)
-        sequence = qmc.Sobol(len(self.space), scramble=True, rng=np.random.default_rng(self.seed))
-        for block in range(used // _SOBOL_BLOCK + _SOBOL_BLOCKS):
-            points = sequence.random(_SOBOL_BLOCK)
-            if towards:
-                points[1::2] = self._towards_beliefs(points[1::2])
-            points = self.space.pin(points, self.fixed)
-            for index, point in enumerate(points, start=block * _SOBOL_BLOCK):
-                params = self.space.decode(point)
-                if index >= used and self.space.key(params) not in taken:
-                    return Proposal(params, Origin("sobol", reason), notes)
-        for params in self.space.configurations(self.fixed):
-            if self.space.key(params) not in taken:
-                return Proposal(params, Origin("sobol", f"{reason} The first configuration left."), notes)
-        raise SpaceExhausted("all configurations of the space have been proposed.", "The search is complete.")
+        move = self._towards_beliefs if towards else _as_they_are
+        params = sobol.next_point(self.space, self.seed, history.trials, taken, move, self.fixed)
+        return Proposal(params, Origin("sobol", reason), notes)
 
     def _towards_beliefs(self, points: Array) -> Array:
-        """Points of the unit cube, shape (n, d), as draws from published beliefs; as they are where there are none."""
+        """Points of the unit cube, shape (n, d), every second one drawn from published beliefs, if there are any."""
         beliefs = knowledge.beliefs(self.space)
         if not beliefs:
             return points
         from hybridbo.gp.prior import warp
 
-        return warp(self.space, beliefs, points)
+        points[1::2] = warp(self.space, beliefs, points[1::2])
+        return points
 
     def _gp(
         self, history: History, taken: set[str], voice: _Voice, trouble: str | None, rng: np.random.Generator
@@ -296,3 +281,7 @@ class _Voice:
 
     advice: Advice
     standing: policy.Standing
+
+
+def _as_they_are(points: Array) -> Array:
+    return points

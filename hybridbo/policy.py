@@ -12,7 +12,8 @@ from hybridbo.parameters import Array
 from hybridbo.settings import Settings
 from hybridbo.trial import History, Source
 
-_CONTRADICTED = 0.15  # a belief loses its weight when chance explains the contradiction with at most this probability
+_CONTRADICTED = 0.15  # a belief weighs nothing where chance explains the contradiction with at most this probability
+_UNTOUCHED = 0.65  # and all its weight from this one on: where denser is rather better
 _FEWEST_TO_TEST = 5
 _FEWEST_TO_JUDGE = 2
 
@@ -80,10 +81,12 @@ def next_source(
 ) -> Decision:
     """Decide who proposes the next trial.
 
-    The order is: enqueued configurations; the default configuration (arm 0); the LLM's points, or Sobol points where
-    there are none or they have lost, up to ``settings.seed_trials`` trials in all; then the Gaussian process. Trials
-    that failed count as seeds: a search whose first five trials crash learns more from modelling the crashes than from
-    five more blind points.
+    The order is: enqueued configurations; the default configuration (arm 0); points of the LLM for half of the seed
+    trials, unless there are none or they have lost; Sobol points up to ``settings.seed_trials`` trials in all; then the
+    Gaussian process, to which the LLM's other points are candidates. The Sobol points cost good advice nothing, and
+    they are what a search can fall back on where advice misleads: without them it never leaves the region, or the
+    branch of a conditional space, that the LLM has named. Trials that failed count as seeds: a search whose first five
+    trials crash learns more from modelling the crashes than from five more blind points.
 
     Args:
         history: What is known.
@@ -98,7 +101,8 @@ def next_source(
     if default_is_open:
         return Decision("default", "The default configuration is evaluated first: every other one has to beat it.")
     if n < seeds:
-        source: Source = "llm" if has_llm and llm.verdict == "open" else "sobol"
+        advised = sum(trial.origin.source == "llm" for trial in history.trials)
+        source: Source = "llm" if has_llm and llm.verdict == "open" and advised < max(1, seeds // 2) else "sobol"
         return Decision(source, f"Seed trial {n + 1} of {seeds}. {llm.reason}".rstrip())
     if not history.completed:
         source = "llm" if has_llm and llm.verdict != "lost" else "sobol"
@@ -110,9 +114,11 @@ def trust(log_density: Array | Sequence[float], losses: Array | Sequence[float])
     """Test a belief against the results.
 
     A belief that is right puts density where losses are small. Spearman's rank correlation of density and loss over the
-    finished trials is tested one-sided against "the belief says nothing": when denser is worse, and chance explains
-    that with a probability of at most 0.15, the belief loses all its weight. Otherwise it keeps its weight, which
-    the acquisition lets decay with the number of trials anyway (piBO, Hvarfner et al. 2022, eq. 6).
+    finished trials is tested one-sided against "the belief says nothing". With p the probability that chance makes
+    denser places look as bad as they do, the weight is 0 up to p = 0.15, 1 from p = 0.65 on, and between them
+    (p - 0.15) / 0.5: a belief keeps its whole weight only where denser is rather better, for one that is merely not
+    refuted misleads a short search to its end. The acquisition lets the weight decay with the number of trials anyway
+    (piBO, Hvarfner et al. 2022, eq. 6).
 
     Args:
         log_density: Log density of the belief at the finished trials, shape (n,).
@@ -127,6 +133,6 @@ def trust(log_density: Array | Sequence[float], losses: Array | Sequence[float])
 
     test = stats.spearmanr(density, loss, alternative="greater")
     correlation, chance = float(test.statistic), float(test.pvalue)
-    if chance <= _CONTRADICTED:
-        return Trust(0.0, f"The results contradict the belief (rank correlation {correlation:+.2f}).")
-    return Trust(1.0, f"The results do not contradict the belief (rank correlation {correlation:+.2f}).")
+    weight = float(np.clip((chance - _CONTRADICTED) / (_UNTOUCHED - _CONTRADICTED), 0.0, 1.0))
+    verdict = "contradict" if weight == 0.0 else "do not contradict" if weight == 1.0 else "do not bear out"
+    return Trust(weight, f"The results {verdict} the belief (rank correlation {correlation:+.2f}).")

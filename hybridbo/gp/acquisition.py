@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from hybridbo.gp import subset
+from hybridbo.gp import feasibility, subset
 from hybridbo.gp.constraints import Constraints, log_success
 from hybridbo.gp.cost import Cost
 from hybridbo.gp.deadline import Deadline
@@ -68,7 +68,7 @@ class Acquisition:
         """
         features = Features.of(space)
         lean = _lean(features, seen)
-        chances, notes = _chances(features, lean, rng, restarts, deadline)
+        chances, cautions, notes = _chances(features, lean, rng, restarts, deadline)
         improvement: Surrogate | Front | None = None
         if seen.seeks_feasible:
             best = np.argsort(seen.merit(), kind="stable")[:_LEADERS]
@@ -82,7 +82,7 @@ class Acquisition:
                 improvement = Front.fit(space, lean, lambda x: _total(chances, x), rng, restarts, deadline)
             leaders, notes = improvement.leaders, (*notes, *improvement.notes)
         discounts, doubts = _discounts(features, seen, cost_power, rng, restarts, deadline)
-        return cls(features, improvement, (*chances, *discounts), leaders, (*notes, *doubts))
+        return cls(features, improvement, (*chances, *cautions, *discounts), leaders, (*notes, *doubts))
 
     def score(self, u: Array) -> Array:
         """The logarithm of what trials at points of the unit cube are worth, shape (n, d) to (n,)."""
@@ -110,9 +110,10 @@ def _lean(features: Features, seen: Observations) -> Observations:
 
 def _chances(
     features: Features, seen: Observations, rng: np.random.Generator, restarts: int, deadline: Deadline | None
-) -> tuple[tuple[Score, ...], tuple[str, ...]]:
-    """Log probabilities, at columns, to keep the constraints and to give values; and what went wrong."""
+) -> tuple[tuple[Score, ...], tuple[Score, ...], tuple[str, ...]]:
+    """Log probabilities, at columns, to keep the constraints and to give values; what to add to them out of caution."""
     chances: list[Score] = []
+    cautions: list[Score] = []
     notes: tuple[str, ...] = ()
     if seen.violations.size:
         constraints = Constraints.fit(features, seen, rng, restarts, deadline)
@@ -122,7 +123,8 @@ def _chances(
         success = log_success(features, seen, rng)
         if success is not None:
             chances.append(success)
-    return tuple(chances), notes
+            cautions.append(lambda columns: (feasibility.CAUTION - 1.0) * success(columns))
+    return tuple(chances), tuple(cautions), notes
 
 
 def _discounts(

@@ -13,6 +13,9 @@ from hybridbo.gp import model
 from hybridbo.gp.ensemble import Ensemble
 from hybridbo.parameters import Array
 
+# The power of the probability in the acquisition. With 1, the expected improvement that a failure forgoes, a search
+# whose optimum lies at the border fails in a third of its trials; what is learned there from a failure is worth less.
+CAUTION = 2.0
 _LEAST = math.log(1e-6)  # no place is ruled out for good: its logarithm has to stay finite
 
 

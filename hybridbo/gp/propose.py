@@ -72,7 +72,7 @@ def propose(
 ) -> Suggestion:
     """The configuration with the largest expected improvement, weighed by beliefs and feasibility.
 
-    The score is log EI(x) + log P(x succeeds) + weight * beta / n * log pi(x): piBO (Hvarfner et al. 2022, eq. 6), in
+    The score is log EI(x) + 2 log P(x succeeds) + weight * beta / n * log pi(x): piBO (Hvarfner et al. 2022, eq. 6), in
     log space. With several objectives EI is the expected improvement of the hypervolume; where constrained outcomes are
     known, log P(they keep their bounds) is added, and while none does, it takes the place of log EI. On request the
     logarithm of the expected duration is subtracted.

@@ -82,13 +82,13 @@ class Surrogate:
         return cls(features, process, incumbent, log_p, seen.losses, leaders, (*said, *fallen, *doubt))
 
     def score(self, u: Array) -> Array:
-        """The score log EI(x) + log P(x succeeds) at points of the unit cube, shape (n, d) to (n,).
+        """The score log EI(x) + 2 log P(x succeeds) at points of the unit cube, shape (n, d) to (n,).
 
         LogEI is that of Ament et al. 2023 (Unexpected Improvements to Expected Improvement), eq. 8.
         """
         columns = self.features.columns(u)
         out = self.process.log_ei(columns, self.incumbent)
-        return out + self.log_p(columns) if self.log_p else out
+        return out + feasibility.CAUTION * self.log_p(columns) if self.log_p else out
 
     def predict(self, u: Array) -> tuple[float, float]:
         """Expected loss and its standard deviation at one point, shape (1, d), in the units of the losses."""

@@ -139,8 +139,8 @@ class HybridSampler(BaseSampler):
             self._independent_sampler.after_trial(study, trial, state, values)
         if state in (TrialState.COMPLETE, TrialState.PRUNED) and self._constraints_func is not None:
             self._keep_constraints(_whole(study), trial)
-        if state is TrialState.COMPLETE:
-            self._tell_unused(trial)
+        if state in (TrialState.COMPLETE, TrialState.FAIL) and self._arguments["search_space"] is not None:
+            self._tell_unused(trial, state)
 
     def reseed_rng(self) -> None:
         """Nothing to reseed: proposals depend on the trial's number, so parallel workers never draw the same.
@@ -209,15 +209,20 @@ class HybridSampler(BaseSampler):
         finally:
             put_trial(study, trial, CONSTRAINTS, found)
 
-    def _tell_unused(self, trial: FrozenTrial) -> None:
+    def _tell_unused(self, trial: FrozenTrial, state: TrialState) -> None:
         from hybridbo.integrations.optuna_attrs import record_of
 
         record = record_of(trial)
         unused = [name for name in record.params if name not in trial.params] if record else []
-        if unused and self._arguments["search_space"] is not None and not self._told:
-            self._told = True
-            what = f"trial {trial.number} did not suggest {', '.join(unused)}, which search_space= has"
-            _logger.warning("%s: leave it out there, or give it the condition under which it is suggested", what)
+        if not unused or self._told:
+            return
+        self._told = True
+        what = f"trial {trial.number} did not suggest {', '.join(unused)}, which search_space= has"
+        remedy = "leave it out there, or give it the condition under which it is suggested"
+        if state is TrialState.FAIL:
+            what = f"trial {trial.number} failed before it suggested {', '.join(unused)}"
+            remedy = "where Optuna says that a distribution differs, declare it in search_space= as the objective does"
+        _logger.warning("%s: %s", what, remedy)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_asker")}

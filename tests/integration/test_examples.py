@@ -14,6 +14,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOWN = {
     "ask_tell.py": "best of 8 trials",
     "keras_tuner_oracle.py": "best of 6 trials",
+    "optuna_sampler.py": "resumed, and the same trials: True",
     "own_backend.py": "1 call to example:one-answer, 490 tokens",
     "ray_tune.py": "best of 8 trials",
     "resume.py": "resumed; 8 trials, the same as without the kill",

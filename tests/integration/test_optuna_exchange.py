@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 
 import optuna
 import pytest
+from dashboard import get
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState as State
+from optuna_dashboard import wsgi
 from optuna_objectives import ADVICE, SPACE, loss, objective
 
 from hybridbo import Categorical, Float, Int, Optimizer, Space, TrialState
@@ -62,6 +64,17 @@ def test_an_exported_study_says_what_the_study_said(tmp_path):
     assert study.trials[9].system_attrs["fixed_params"]["optimizer"] == "sgd"
     assert study.user_attrs == {"task": "Tune it."}
     assert [path.name for path in tmp_path.iterdir()] == ["out.db"]
+
+
+def test_the_dashboard_opens_an_exported_study(tmp_path):
+    with search(4, task="Tune it.") as opt:
+        export_to_optuna(opt, tmp_path / "out.db")
+        app = wsgi(f"sqlite:///{tmp_path / 'out.db'}")
+        [summary] = get(app, "/api/studies")["study_summaries"]
+        shown = get(app, f"/api/studies/{summary['study_id']}")
+        assert [trial["values"] for trial in shown["trials"]] == [[trial.value] for trial in opt.trials]
+    attributes = {entry["key"]: entry["value"] for entry in shown["trials"][0]["user_attrs"]}
+    assert "default configuration" in attributes["reason"]
 
 
 def test_a_sampler_goes_on_where_the_optimizer_stopped(tmp_path):

@@ -81,7 +81,7 @@ def test_thirty_trials_are_those_of_the_optimizer_bit_for_bit():
 def test_with_a_language_model_too():
     ours = by_sampler(12, llm=ScriptedBackend([ADVICE]), search_space=SPACE, task="Tune it.")
     assert ours == by_optimizer(12, llm=ScriptedBackend([ADVICE]), task="Tune it.")
-    assert [origin.source for _, origin in ours[:4]] == ["default", "llm", "llm", "gp"]
+    assert [origin.source for _, origin in ours[:4]] == ["default", "llm", "sobol", "gp"]
 
 
 def test_several_objectives_are_those_of_the_optimizer():
@@ -419,6 +419,13 @@ def test_a_parameter_that_is_never_suggested_is_told_and_harms_nothing(caplog):
     made.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=5)
     assert sources(made)[3:] == ["gp", "gp"]
     assert caplog.text.count("did not suggest unused") == 1
+
+
+def test_a_distribution_that_differs_from_the_first_trial_on_is_explained(caplog):
+    made = study(search_space={"x": Float(0.1, 1, log=True)})
+    with pytest.raises(ValueError, match="log configuration"):  # it is Optuna that sees it, before any sampler
+        made.optimize(lambda t: t.suggest_float("x", 0.1, 1), n_trials=1)
+    assert "failed before it suggested x: where Optuna says that a distribution differs" in caplog.text
 
 
 def test_suggestions_beyond_the_given_space_are_learned():

@@ -1,13 +1,13 @@
 """Optuna's dashboard, plots, importances and pruners on studies of HybridSampler."""
 
-import io
-import json
 import warnings
 
 import optuna
 import pytest
+from dashboard import get
 from optuna import visualization
 from optuna.trial import TrialState as State
+from optuna_dashboard import wsgi
 from optuna_objectives import SPACE, loss, objective, suggest
 
 from hybridbo.integrations import HybridSampler
@@ -120,27 +120,7 @@ def test_pruners_prune_and_the_search_goes_on(pruner):
     assert origins[4:] == ["gp"] * 10  # of all brackets together: one search, which they do not part
 
 
-def get(app, path):
-    """The JSON that a WSGI application answers to a GET."""
-    status = []
-    environ = {
-        "REQUEST_METHOD": "GET",
-        "PATH_INFO": path,
-        "QUERY_STRING": "",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "wsgi.input": io.BytesIO(),
-        "wsgi.errors": io.StringIO(),
-        "wsgi.url_scheme": "http",
-    }
-    body = b"".join(app(environ, lambda line, headers, *_: status.append(line)))
-    assert status == ["200 OK"], body
-    return json.loads(body)
-
-
 def test_the_dashboard_opens_a_study(tmp_path):
-    from optuna_dashboard import wsgi
-
     url = f"sqlite:///{tmp_path / 'study.db'}"
     study = optuna.create_study(storage=url, study_name="mine", sampler=sampler(search_space=SPACE))
     study.optimize(objective, n_trials=6)

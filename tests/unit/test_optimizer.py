@@ -222,13 +222,13 @@ def test_threads_get_different_trials(tmp_path):
 def test_llm_speaks_second_and_is_asked_once():
     reply = json.dumps({"configs": [{"lr": 0.002, "depth": 3, "opt": "adam"}, {"lr": 0.02, "depth": 1, "opt": "adam"}]})
     backend = ScriptedBackend([reply])
-    opt = make(llm=backend)
+    opt = make(llm=backend, settings={"seed_trials": 6})
     sources = []
-    for _ in range(6):
+    for _ in range(7):
         trial = opt.ask()
         sources.append(trial.origin.source)
         opt.tell(trial, loss(trial.params) - 10 * (trial.origin.source == "llm"))  # good advice is not cut short
-    assert sources == ["default", "llm", "llm", "sobol", "sobol", "gp"]
+    assert sources == ["default", "llm", "llm", "sobol", "sobol", "sobol", "gp"]
     assert len(backend.requests) == 1
     assert opt.llm_usage.calls == 1
     assert opt.trials[3].origin.reason.startswith("All 2 usable configurations")

@@ -105,6 +105,16 @@ def test_a_method_that_breaks_down_is_a_row_and_not_the_end(monkeypatch):
     assert row["trials"] == []
 
 
+def test_a_search_that_broke_down_is_tried_again(tmp_path):
+    out = tmp_path / "x.jsonl"
+    [job] = jobs("random")
+    run._append(out, {"method": job.label, "problem": job.problem, "seed": 0, "budget": job.budget, "broken": "x"})
+    assert run.run([job], out, 1) == (0, 0)
+    [row] = run.read(out)
+    assert "broken" not in row
+    assert len(row["trials"]) == job.budget
+
+
 def test_tags_mark_hybridbo_s_methods_only():
     assert Job("hybridbo", "p", 0, 1, tag="new").label == "hybridbo@new"
     assert Job("random", "p", 0, 1, tag="new").label == "random"

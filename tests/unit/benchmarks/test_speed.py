@@ -31,3 +31,13 @@ def test_a_peer_that_is_not_installed_leaves_its_cells_empty(monkeypatch, capsys
     monkeypatch.setattr(speed, "_elsewhere", given)
     speed.main([20])
     assert "not installed" in capsys.readouterr().out
+
+
+def test_one_method_alone_has_no_ratios(monkeypatch, capsys):
+    monkeypatch.setattr(
+        speed, "_elsewhere", lambda method, n: dict.fromkeys(("cpu_s", "wall_s", "peak_mb", "imports_mb"), 1.0)
+    )
+    speed.main([1000], ["hybridbo"])
+    head, _, row = capsys.readouterr().out.splitlines()
+    assert "optuna" not in head
+    assert row == "| 1000 | 1000 | 1000 | 1 | 1 |"

@@ -95,3 +95,34 @@ def test_what_is_fixed_is_kept_in_a_small_space_too():
         lambda u: u[:, 0], space, np.random.default_rng(0), candidates=64, good=none, drawn=none, fixed={"b": "y"}
     )
     assert list(found) == [{"a": a, "b": "y"} for a in (3, 2, 1, 0)]
+
+
+def test_the_last_digits_of_a_continuous_optimum_are_found_by_the_gradient():
+    space = Space({"x": Float(0, 1), "kind": Categorical(["a", "b"]), "y": Float(0, 1), "n": Int(0, 10**6)})
+    best = space.encode({"x": 0.1234567, "kind": "b", "y": 0.7654321, "n": 500_000})
+
+    def bowl(u):
+        return -((u - best) ** 2).sum(axis=1)
+
+    params = next(best_first(bowl, space))
+    assert params["kind"] == "b"
+    assert abs(params["x"] - 0.1234567) < 1e-5
+    assert abs(params["y"] - 0.7654321) < 1e-5
+
+
+def test_the_gradient_stays_inside_the_space_and_off_inactive_parameters():
+    space = Space(
+        {"kind": Categorical(["a", "b"]), "x": Float(0, 1), "y": Float(0, 1, when={"kind": ["b"]}), "n": Int(1, 10**5)}
+    )
+    points = next(best_first(lambda u: u[:, 1] - (u[:, 0] > 0.5), space))
+    assert points["x"] == 1.0
+    assert points["kind"] == "a"
+    assert "y" not in points
+
+
+def test_the_gradient_does_not_move_what_is_fixed():
+    space, none = Space({"x": Float(0, 1), "y": Float(0, 1), "n": Int(0, 10**6)}), np.empty((0, 3))
+    rng = np.random.default_rng(0)
+    found = maximise(lambda u: u.sum(axis=1), space, rng, candidates=64, good=none, drawn=none, fixed={"x": 0.25})
+    params = next(found)
+    assert (params["x"], params["y"]) == (0.25, 1.0)
