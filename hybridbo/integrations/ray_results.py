@@ -170,7 +170,7 @@ class Ending:
         if met or (is_done and iteration <= progress.iteration):
             self.whole = max(self.whole, iteration)
             return True
-        return is_done and (iteration >= self.whole if self.whole else iteration > self.passed)
+        return is_done and (iteration > self.passed or iteration >= self.whole >= self.passed)
 
 
 def iteration_of(result: Mapping[str, Any]) -> int:
