@@ -178,14 +178,14 @@ class HybridOracle(keras_tuner.Oracle):
         if known.space is None:
             return self._without_space(trial_id, known)
         trials = [self.trials[key] for key in self.start_order]
-        history, notes = self._record.history(trials, known, self._retry_queue)
+        history, notes = self._record.history(trials, known)
         proposal = self._propose(known.space, history, len(trials))
         self._keep(trial_id, proposal, notes)
         return {"status": TrialStatus.RUNNING, "values": known.to_values(proposal.params)}
 
     def _without_space(self, trial_id: str, known: KerasSpace) -> dict[str, Any]:
         """There is nothing to search: one trial, which may declare something."""
-        if self.ongoing_trials or self._retry_queue:
+        if self.ongoing_trials:
             return {"status": TrialStatus.IDLE}
         if self.trials:
             raise SpaceExhausted("no hyperparameter has more than one value.", "Declare some in the model.")

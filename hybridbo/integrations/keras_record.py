@@ -16,7 +16,7 @@ from keras_tuner.engine.trial import TrialStatus
 from hybridbo.errors import InvalidParams
 from hybridbo.integrations.keras_space import KerasSpace
 from hybridbo.objective import SINGLE
-from hybridbo.parameters import is_number
+from hybridbo.parameters import Params, is_number
 from hybridbo.ports import Event, LLMCall
 from hybridbo.storage.rows import decode_call, encode_call
 from hybridbo.trial import History, Origin, Trial, TrialState
@@ -75,34 +75,29 @@ class Record:
             list(data["calls"]),
         )
 
-    def history(
-        self, trials: Iterable[KerasTrial], space: KerasSpace, waiting: Iterable[str]
-    ) -> tuple[History, list[str]]:
+    def history(self, trials: Iterable[KerasTrial], space: KerasSpace) -> tuple[History, list[str]]:
         """What the engine is told.
 
         Args:
             trials: KerasTuner's, in the order in which they were started.
             space: What is searched.
-            waiting: Ids of those that have failed and will be run again.
 
         Returns:
             The history, and what could not be used of it, one sentence each.
         """
-        again, out, notes = set(waiting), [], []
+        out, notes = [], []
         for number, trial in enumerate(trials):
             try:
                 params = space.to_params(trial.hyperparameters.values)
             except InvalidParams as error:
                 notes.append(f"Trial {trial.trial_id} is left out: {error.message}")
                 continue
-            out.append(self._trial(number, trial, params, is_waiting=trial.trial_id in again))
+            out.append(self._trial(number, trial, params))
         return History.of(out), notes
 
-    def _trial(self, number: int, trial: KerasTrial, params: Any, *, is_waiting: bool) -> Trial:
+    def _trial(self, number: int, trial: KerasTrial, params: Params) -> Trial:
         key = trial.trial_id
         state = _STATES.get(trial.status, TrialState.FAILED)
-        if is_waiting:
-            state = TrialState.RUNNING
         if state.is_finished and state is not TrialState.FAILED and not is_number(trial.score):
             state = TrialState.FAILED  # an infinite score; KerasTuner itself turns NaN into a failure
         has_value = state in (TrialState.COMPLETE, TrialState.PRUNED)
@@ -124,6 +119,6 @@ _STATES = {
     TrialStatus.IDLE: TrialState.RUNNING,
     TrialStatus.COMPLETED: TrialState.COMPLETE,
     TrialStatus.STOPPED: TrialState.PRUNED,
-    TrialStatus.INVALID: TrialState.FAILED,
+    TrialStatus.INVALID: TrialState.RUNNING,  # it will be run again
     TrialStatus.FAILED: TrialState.FAILED,
 }

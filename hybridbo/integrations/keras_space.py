@@ -74,7 +74,7 @@ class KerasSpace:
         for hp in self.hps:
             out.merge([hp])  # gives an active one its default
             key = keys.get(id(hp))
-            if key in params and out.is_active(hp):
+            if key in params:
                 out.values[hp.name] = params[key]
         return dict(out.values)
 

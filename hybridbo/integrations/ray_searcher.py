@@ -46,7 +46,8 @@ class HybridSearcher(Searcher):
         metric: Key of the result that is optimised, or a list of keys for several objectives; None takes TuneConfig's.
         mode: ``"min"`` or ``"max"``, or a list with one for each metric.
         task: What is tuned, on which data, by which metric: the language model's ground to stand on.
-        llm: ``"auto"``, None, ``"openai:MODEL"``, ``"replay:FILE"``, or a ChatBackend that can be pickled.
+        llm: ``"auto"``, None, ``"openai:MODEL"``, ``"replay:FILE"``, or a ChatBackend that can be pickled: Ray writes
+            it into the experiment's folder, with a key if it holds one. A specification holds none.
         seed: Seed of every proposal; None draws one for a new study.
         store: A path on the driver's machine, or ``":memory:"``: then the study lives in the files of Ray's experiment.
         study: Name of the study within the store; an existing one is resumed.

@@ -78,6 +78,7 @@ GLOBALS = """
 import importlib, logging, os, pkgutil, random, signal, sys, threading, warnings
 import botorch, botorch.models, botorch.optim, click, gpytorch, numpy, openai, pydantic, rich.console, rich.live
 import rich.progress, scipy.stats, sqlite_utils, threadpoolctl, torch
+os.environ.update(KERAS_BACKEND="torch", KERAS_HOME=os.getcwd())  # Keras writes into the home folder
 for optional in ("keras_tuner", "ray.tune"):
     try:
         importlib.import_module(optional)

@@ -258,9 +258,7 @@ def test_nan_is_a_failure_and_so_is_infinity(tmp_path):
     values = iter([1.0, math.nan, math.inf, *[2.0 / i for i in range(1, 9)]])
     tuner = search(tmp_path, lambda hp: (build(hp), next(values))[1], max_trials=9)
     assert len(tuner.oracle.trials) == 9
-    history, notes = tuner.oracle._record.history(
-        list(tuner.oracle.trials.values()), known(tuner), tuner.oracle._retry_queue
-    )
+    history, notes = tuner.oracle._record.history(list(tuner.oracle.trials.values()), known(tuner))
     assert [trial.number for trial in history.failed] == [1, 2]
     assert notes == []
 
@@ -450,7 +448,7 @@ def test_the_state_is_plain_json_and_keeps_times_and_events(tmp_path):
     again = Tuner(oracle(max_trials=3), tmp_path)
     assert again.oracle.events == tuner.oracle.events
     assert again.oracle.llm_usage == tuner.oracle.llm_usage
-    trials, _ = again.oracle._record.history(list(again.oracle.trials.values()), known(again), [])
+    trials, _ = again.oracle._record.history(list(again.oracle.trials.values()), known(again))
     assert all(trial.duration_s >= 0 for trial in trials.completed)
 
 

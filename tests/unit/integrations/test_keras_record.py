@@ -58,11 +58,10 @@ def test_trials_become_the_history_that_they_are():
         trial(2, TrialStatus.INVALID),
         trial(3, TrialStatus.RUNNING),
         trial(4, TrialStatus.COMPLETED, float("inf")),
-        trial(5, TrialStatus.INVALID),
-        trial(6, TrialStatus.STOPPED, 0.75),
+        trial(5, TrialStatus.STOPPED, 0.75),
     ]
     record = Record({"0": Origin("gp", "Best.")}, {"0": NOW}, {"0": NOW + timedelta(seconds=2)})
-    history, notes = record.history(trials, SPACE, waiting=["2"])
+    history, notes = record.history(trials, SPACE)
     assert notes == []
     assert [(t.number, t.state) for t in history.trials] == [
         (0, TrialState.COMPLETE),
@@ -70,8 +69,7 @@ def test_trials_become_the_history_that_they_are():
         (2, TrialState.RUNNING),  # it will be run again
         (3, TrialState.RUNNING),
         (4, TrialState.FAILED),
-        (5, TrialState.FAILED),
-        (6, TrialState.PRUNED),
+        (5, TrialState.PRUNED),
     ]
     first = history.completed[0]
     assert (first.params, first.value, first.values) == ({"x": 0.25, "c": "b"}, 0.5, {"value": 0.5})
@@ -82,6 +80,6 @@ def test_trials_become_the_history_that_they_are():
 
 def test_a_trial_that_is_not_in_the_space_is_left_out_and_the_others_keep_their_numbers():
     trials = [trial(0, TrialStatus.COMPLETED, 0.5, c="z"), trial(1, TrialStatus.COMPLETED, 0.5)]
-    history, notes = Record().history(trials, SPACE, [])
+    history, notes = Record().history(trials, SPACE)
     assert [t.number for t in history.trials] == [1]
     assert notes == ["Trial 0 is left out: 'c'='z' is none of the choices; allowed: one of 'a', 'b'."]
