@@ -51,6 +51,14 @@ class MemoryStore:
         self._lock = RLock()
         self._is_writing = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is stored, without the lock: a store in memory may be pickled, and is another one where it arrives."""
+        with self._lock:
+            return {"_studies": copy.deepcopy(self._studies), "_is_writing": False}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=RLock())
+
     @property
     def location(self) -> str:
         """``":memory:"``."""

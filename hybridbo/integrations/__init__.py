@@ -9,17 +9,32 @@ from typing import TYPE_CHECKING
 from hybridbo.errors import MissingDependency
 
 if TYPE_CHECKING:
+    from hybridbo.integrations.keras_oracle import HybridOracle
     from hybridbo.integrations.optuna_export import export_to_optuna
     from hybridbo.integrations.optuna_import import import_from_optuna
     from hybridbo.integrations.optuna_sampler import HybridSampler
+    from hybridbo.integrations.ray_searcher import HybridSearcher
     from hybridbo.integrations.search_cv import HybridSearchCV
 
-__all__ = ["HybridSampler", "HybridSearchCV", "export_to_optuna", "import_from_optuna"]
+__all__ = [
+    "HybridOracle",
+    "HybridSampler",
+    "HybridSearchCV",
+    "HybridSearcher",
+    "export_to_optuna",
+    "import_from_optuna",
+]
 
 # the module behind a name, the package that it needs, and what to do where that cannot be imported
 _HOMES = {
+    "HybridOracle": (
+        "keras_oracle",
+        "keras_tuner",
+        "Install both: pip install 'keras-tuner>=1.4.7' six; and let KERAS_BACKEND name a backend that is installed.",
+    ),
     "HybridSampler": ("optuna_sampler", "optuna", "Install it: pip install 'optuna>=4.6'."),
     "HybridSearchCV": ("search_cv", "sklearn", "Install it: pip install 'scikit-learn>=1.4'."),
+    "HybridSearcher": ("ray_searcher", "ray", "Install it: pip install 'ray[tune]>=2.40'."),
     "export_to_optuna": ("optuna_export", "optuna", "Install it: pip install 'optuna>=4.6'."),
     "import_from_optuna": ("optuna_import", "optuna", "Install it: pip install 'optuna>=4.6'."),
 }

@@ -21,6 +21,7 @@ from hybridbo.consult import Consultant
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidParams, InvalidSettings, SpaceExhausted
 from hybridbo.integrations import optuna_attrs as attrs
+from hybridbo.integrations.growing import answer_growing
 from hybridbo.integrations.optuna_checks import refuse_directions, refuse_space
 from hybridbo.integrations.optuna_evolution import MOST_MODELLED, POPULATION, Evolution
 from hybridbo.integrations.optuna_history import history_of, objective_of, params_of
@@ -39,7 +40,6 @@ from hybridbo.trial import History, Origin, Proposal
 
 _logger = logging.getLogger(__name__)
 _MOST_ASSUMED = 4  # trials that have just started elsewhere, and have not said yet what they evaluate
-_MOST_TOPICS = 3  # a define-by-run space that keeps growing is not asked about for ever
 
 
 @dataclass(frozen=True)
@@ -220,16 +220,7 @@ class _Asking:
         if consultant is None:
             return ChatFailure("BackendError", "no language model is set")
         calls = attrs.StudyCalls(self.study, []).get_calls(self.study.study_name)
-        replies = {call.request.topic_hash: call.result for call in calls if isinstance(call.result, ChatReply)}
-        topics = {call.request.topic_hash for call in calls} | {request.topic_hash}
-        failures = sum(isinstance(call.result, ChatFailure) for call in calls)
-        answer: ChatReply | ChatFailure = ChatFailure("BackendError", f"not asked again after {failures} failures")
-        may_ask = len(topics) <= _MOST_TOPICS and failures < self.asker.settings.llm.max_failures
-        if request.topic_hash in replies or may_ask:
-            answer = consultant.answer(request, self.trial.number)
-        if isinstance(answer, ChatFailure) and replies:  # what was said of the space while less was known of it
-            return list(replies.values())[-1]
-        return answer
+        return answer_growing(consultant, calls, request, self.trial.number, self.asker.settings.llm)
 
     def _keep_trust(self, proposal: Proposal, history: History) -> None:
         """Tell in the study's attributes what the LLM has earned so far; it is computed anew for every trial."""

@@ -78,10 +78,11 @@ GLOBALS = """
 import importlib, logging, os, pkgutil, random, signal, sys, threading, warnings
 import botorch, botorch.models, botorch.optim, click, gpytorch, numpy, openai, pydantic, rich.console, rich.live
 import rich.progress, scipy.stats, sqlite_utils, threadpoolctl, torch
-for optional in ("sklearn.model_selection",):
+os.environ.update(KERAS_BACKEND="torch", KERAS_HOME=os.getcwd())  # Keras writes into the home folder
+for optional in ("keras_tuner", "ray.tune", "sklearn.model_selection"):
     try:
         importlib.import_module(optional)
-    except ImportError:  # not installed
+    except ImportError:  # not installed, or Keras has no backend here
         pass
 
 def state():

@@ -1,0 +1,61 @@
+"""A space that grows is asked about a few times, and what was said of it before still counts."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from hybridbo import Float, LLMSettings, Space
+from hybridbo.consult import Consultant
+from hybridbo.integrations.growing import answer_growing
+from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
+from hybridbo.testing.scripted import ScriptedBackend
+
+
+@dataclass
+class Calls:
+    """What a Consultant needs of a store."""
+
+    calls: list = field(default_factory=list)
+
+    def record_call(self, study, call):
+        self.calls.append(call)
+
+    def get_calls(self, study):
+        return self.calls
+
+    def record_event(self, study, event): ...
+
+
+def asked(backend, sizes, max_failures=3):
+    """Ask about spaces of these sizes in turn."""
+    kept, settings = Calls(), LLMSettings(max_failures=max_failures)
+    for number, size in enumerate(sizes):
+        space = Space({f"x{i}": Float(0, 1) for i in range(size)})
+        request = ChatRequest("seeds", "task", space.to_dict(), "system", "user")
+        consultant = Consultant(backend, kept, "study", space, settings)
+        yield answer_growing(consultant, kept.calls, request, number, settings)
+
+
+@pytest.fixture
+def backend():
+    return ScriptedBackend([f"reply {i}" for i in range(9)])
+
+
+def test_three_shapes_are_asked_about_and_the_last_reply_serves_the_others(backend):
+    answers = [answer.text for answer in asked(backend, [1, 1, 2, 2, 3, 4, 5, 2])]
+    assert answers == ["reply 0", "reply 0", "reply 1", "reply 1", "reply 2", "reply 2", "reply 2", "reply 1"]
+    assert len(backend.requests) == 3
+
+
+def test_failures_count_over_all_shapes():
+    backend = ScriptedBackend([])
+    answers = list(asked(backend, [1, 2, 3], max_failures=2))
+    assert all(isinstance(answer, ChatFailure) for answer in answers)
+    assert len(backend.requests) == 2
+    assert "not asked again after 2 failures" in answers[-1].message
+
+
+def test_an_earlier_reply_serves_where_asking_fails():
+    answers = list(asked(ScriptedBackend(["reply 0"]), [1, 2]))
+    assert [answer.text for answer in answers] == ["reply 0", "reply 0"]
+    assert isinstance(answers[1], ChatReply)
