@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 from ray.tune.result import TIME_TOTAL_S
 
 from hybridbo import owner
-from hybridbo.errors import InvalidParams, StudyMismatch, TellConflict
+from hybridbo.errors import HybridboError, InvalidParams, StudyMismatch, TellConflict
 from hybridbo.integrations.ray_results import Ending, Goal, Progress, iteration_of
 from hybridbo.integrations.ray_space import RaySpace
 from hybridbo.optimizer import Optimizer
@@ -20,6 +21,7 @@ from hybridbo.trial import Origin, Outcome, Trial, TrialState
 from hybridbo.values import is_number
 
 _logger = logging.getLogger(__name__)
+_PAUSE_S = 60.0  # between heartbeats of one trial; a lease is a day unless the user says otherwise
 
 
 @dataclass
@@ -29,11 +31,13 @@ class Ledger:
     Attributes:
         numbers: The number in the study of each.
         live: What those that have not ended have reported.
+        beats: When a heartbeat of each of them was last sent, in seconds since the epoch.
         ending: How ends are told apart.
     """
 
     numbers: dict[str, int] = field(default_factory=dict)
     live: dict[str, Progress] = field(default_factory=dict)
+    beats: dict[str, float] = field(default_factory=dict)
     ending: Ending = field(default_factory=Ending)
 
     def begin(self, trial_id: str, number: int) -> None:
@@ -42,7 +46,8 @@ class Ledger:
         self.live[trial_id] = Progress()
 
     def report(self, trial_id: str, result: Mapping[str, Any], goal: Goal, opt: Optimizer) -> None:
-        """Take in an intermediate result."""
+        """Take in an intermediate result, which shows that the trial's worker is there."""
+        self._beat(trial_id, opt)
         self.ending.passed = max(self.ending.passed, iteration_of(result))
         self.live.setdefault(trial_id, Progress()).report(result, lambda given: goal.told(given, opt.objective))
 
@@ -51,7 +56,19 @@ class Ledger:
     ) -> Outcome | None:
         """How a trial has ended; None if it was taken back before it had reported anything."""
         progress = self.live.pop(trial_id, Progress())
+        self.beats.pop(trial_id, None)
         return self.ending.outcome(progress, result, lambda given: goal.told(given, opt.objective), error=error)
+
+    def _beat(self, trial_id: str, opt: Optimizer) -> None:
+        """Extend the lease of a trial, now and then: some report many times a second."""
+        now = time.time()
+        if trial_id not in self.numbers or now - self.beats.get(trial_id, 0.0) < _PAUSE_S:
+            return
+        self.beats[trial_id] = now
+        try:
+            opt.heartbeat(self.numbers[trial_id])
+        except HybridboError as error:  # the next one may get through
+            _logger.warning("no heartbeat of trial %d could be sent: %s", self.numbers[trial_id], error)
 
     def claim(self, opt: Optimizer) -> None:
         """Hold the unfinished trials, which Ray goes on with: nobody is to be offered them again.
@@ -68,15 +85,17 @@ class Ledger:
             )
         for number in (self.numbers[trial_id] for trial_id in self.live if trial_id in self.numbers):
             trial = trials[number]
-            if trial.state is TrialState.RUNNING and trial.owner != owner.current():
-                opt.store.take_over(opt.study, number, owner=owner.current(), previous=trial.owner, attempt=trial.attempt)
+            if not trial.state.is_finished and trial.owner != owner.current():
+                opt.store.take_over(
+                    opt.study, number, owner=owner.current(), previous=trial.owner, attempt=trial.attempt
+                )
 
 
 def settle(opt: Optimizer, number: int, outcome: Outcome | None) -> None:
     """Store how a trial ended. One that had failed and was run again becomes a new trial; else the first end stands."""
     before = opt.trials[number]
     if outcome is None:
-        if before.state is TrialState.RUNNING:
+        if not before.state.is_finished:
             opt.release(before)
         return
     if before.state is TrialState.FAILED and outcome.state is not TrialState.FAILED:

@@ -1,5 +1,8 @@
 """Ray's trials and the study's: which is which, and how an end is stored."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
 pytest.importorskip("ray.tune")
@@ -87,7 +90,7 @@ def test_claiming_holds_what_still_runs_and_leaves_what_has_ended(opt):
         ledger.begin(trial_id, opt.ask().number)
     settle(opt, 1, value(1.0))
     for number in (0, 2):
-        opt.store.take_over(opt.study, number, owner="gone", previous=owner.current())
+        opt.store.take_over(opt.study, number, owner="gone", previous=owner.current(), attempt=0)
     del ledger.live["c"]  # Ray knows of its end
     ledger.claim(opt)
     assert [trial.owner for trial in opt.trials][::2] == [owner.current(), "gone"]
@@ -99,3 +102,24 @@ def test_a_store_without_the_trials_is_another_store(opt):
     ledger.begin("a", 4)
     with pytest.raises(StudyMismatch, match=r"knows trial 4, .* has 0 trials.*Give the store and study"):
         ledger.claim(opt)
+
+
+def test_a_result_extends_the_lease_of_its_trial(opt, monkeypatch):
+    ledger, goal = Ledger(), SimpleNamespace(told=lambda given, objective: {})
+    trial = opt.ask(lease_s=5.0)
+    ledger.begin("a", trial.number)
+    ledger.report("a", {"training_iteration": 1}, goal, opt)
+    first = opt.trials[0].lease_until
+    assert first > trial.lease_until
+    ledger.report("a", {"training_iteration": 2}, goal, opt)
+    assert opt.trials[0].lease_until == first  # not with every result
+    monkeypatch.setattr(time, "time", lambda: ledger.beats["a"] + 61.0)
+    ledger.report("a", {"training_iteration": 3}, goal, opt)
+    assert opt.trials[0].lease_until > first
+
+
+def test_a_store_that_takes_no_heartbeat_does_not_end_the_search(opt, caplog):
+    ledger = Ledger()
+    ledger.begin("a", 7)  # no such trial
+    ledger.report("a", {"training_iteration": 1}, SimpleNamespace(told=lambda given, objective: {}), opt)
+    assert "no heartbeat of trial 7" in caplog.text

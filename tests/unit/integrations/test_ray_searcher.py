@@ -370,7 +370,7 @@ def test_a_trial_in_flight_is_told_after_the_restore_and_offered_to_nobody(tmp_p
     first.optimizer.close()
     monkeypatch.setattr(owner, "is_gone", lambda holder: holder == "gone")
     with SqliteStoreOf(tmp_path / "s.db") as store:
-        store.take_over("default", 0, owner="gone", previous=store.get_trials("default")[0].owner)
+        store.take_over("default", 0, owner="gone", previous=store.get_trials("default")[0].owner, attempt=0)
     again = HybridSearcher(llm=None, store=tmp_path / "s.db")
     again.restore(str(tmp_path / "state.pkl"))
     assert again.suggest("b") != config
