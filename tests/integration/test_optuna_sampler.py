@@ -234,7 +234,7 @@ def test_failed_trials_are_infeasible_and_not_values():
     made = study(search_space={"x": Float(0, 1, default=0.25)}, settings={"seed_trials": 5})
     made.optimize(fails, n_trials=16, catch=(ValueError,))
     late = [t.params["x"] for t in made.trials[8:]]
-    assert max(late) < 0.7
+    assert sum(x < 0.7 for x in late) >= 6  # of 8: once the border is found, there may be a look behind it
     assert made.best_value < -0.4
 
 
