@@ -260,7 +260,8 @@ class Optimizer:
         """Have a configuration evaluated next, with origin ``"user"``.
 
         Args:
-            params: A configuration; parameters left out get their default.
+            params: A configuration; parameters left out get their default. Values of parameters that are inactive in it
+                are left out, and an event says so.
 
         Returns:
             False if it is queued already or has been a trial: a script that is started again enqueues nothing twice.
@@ -272,7 +273,10 @@ class Optimizer:
         complete = self.space.complete(params, knowledge.defaults(self.space))
         with self.store.transaction():
             self._asker.check_space()
-            return self.store.enqueue(self.study, complete, key=self.space.key(complete))
+            queued = self.store.enqueue(self.study, complete, key=self.space.key(complete))
+            if queued and (idle := ", ".join(name for name in params if name not in complete)):
+                self.note("inactive_dropped", f"Enqueued without {idle}: inactive where the others are as they are.")
+        return queued
 
     def alter(self, space: SpaceLike) -> None:
         """Give the study another space: widen a range, add a choice, or add a parameter with a default.

@@ -96,6 +96,15 @@ def test_enqueued_is_next_completed_and_taken_once():
     assert opt.ask().origin.source == "default"
 
 
+def test_an_inactive_value_that_is_enqueued_is_left_out_with_a_word():
+    opt = make()
+    assert opt.enqueue({"opt": "adam", "momentum": 0.9})
+    assert "momentum" not in opt.ask().params
+    assert [(event.kind, "momentum" in event.message) for event in opt.events] == [("inactive_dropped", True)]
+    assert opt.enqueue({"opt": "sgd", "momentum": 0.9})
+    assert len(opt.events) == 1
+
+
 def test_enqueue_refuses_what_is_outside():
     with pytest.raises(errors.InvalidParams, match=r"'lr'=5 is out of range.*1e-05"):
         make().enqueue({"lr": 5})
