@@ -102,7 +102,11 @@ def test_what_is_imported_is_declared():
     tests_only = {"pytest", "hypothesis"}  # the contracts in hybridbo.testing are run by those who have them
     imported = set(third_party_imports()) - sys.stdlib_module_names - {"hybridbo"}
     sources = packages_distributions()
-    undeclared = {name for name in imported if declared.isdisjoint(dist.lower() for dist in sources.get(name, [name]))}
+    undeclared = {
+        name
+        for name in imported
+        if declared.isdisjoint(dist.lower().replace("_", "-") for dist in sources.get(name, [name]))
+    }
     assert undeclared <= tests_only
 
 
