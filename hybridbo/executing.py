@@ -261,8 +261,9 @@ class _Run:
 
     def give_back(self) -> None:
         """Release every trial in flight; values that have arrived are kept."""
-        for flight in self.pools.live():
+        for flight in self.pools.flights:
             flight.heart.close()
+        for flight in self.pools.live():
             with contextlib.suppress(Exception):
                 flight.future.cancel()
             try:

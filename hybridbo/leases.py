@@ -115,8 +115,8 @@ def renewing(trial: Trial) -> Iterator[None]:
     pause_s = max((trial.lease_until - datetime.now(UTC)).total_seconds(), 0.0) / _BEATS
     over = threading.Event()
     thread = threading.Thread(target=_beat, args=(trial, pause_s, over), name="hybridbo-heartbeat", daemon=True)
-    thread.start()
     try:
+        thread.start()
         yield
     finally:
         over.set()

@@ -11,7 +11,7 @@ import math
 import queue
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from hybridbo import leases
@@ -27,20 +27,20 @@ class Flight:
 
     Attributes:
         due: When it overruns, on the monotonic clock.
+        heart: Sends heartbeats until it is closed: the process that runs the trial for us says nothing by itself.
         overdue: Its trial has failed for that; the worker is still at it.
         alone: This is the second attempt at a suspect.
         is_forgotten: Its pool was broken when it was last looked at, and the task had not ended.
-        heart: Sends heartbeats until it is closed: the process that runs the trial for us says nothing by itself.
     """
 
     trial: Trial
     pool: Pool
     future: Any
     due: float
+    heart: contextlib.ExitStack
     overdue: bool = False
     alone: bool = False
     is_forgotten: bool = False
-    heart: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
 
 class Pools:
@@ -131,10 +131,15 @@ class Pools:
 
     def send(self, trial: Trial, pool: Pool, *, alone: bool = False) -> None:
         """Send a trial into a pool."""
-        future = pool.submit(self.objective, dict(trial.params))
-        flight = Flight(trial, pool, future, self.due(), alone=alone)
-        flight.heart.enter_context(leases.renewing(trial))
-        self.flights.add(flight)
+        heart = contextlib.ExitStack()
+        try:
+            heart.enter_context(leases.renewing(trial))
+            future = pool.submit(self.objective, dict(trial.params))
+            flight = Flight(trial, pool, future, self.due(), heart, alone=alone)
+            self.flights.add(flight)
+        except BaseException:  # Ctrl-C, too: it may come when the worker has begun already
+            heart.close()
+            raise
         future.add_done_callback(lambda _: self.ended.put(flight))
 
     def due(self) -> float:
