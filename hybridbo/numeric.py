@@ -244,7 +244,7 @@ class Int(_Numeric):
     def problems(self) -> list[str]:
         """What is wrong with the declaration itself; empty when it can be searched."""
         bad = [
-            f"{key}={shown(value)} is not an integer; use Float for real numbers"
+            f"{key}={shown(value)} is {_why_no_integer(value)}"
             for key, value in {"low": self.low, "high": self.high, "step": self.step}.items()
             if not is_number(value) or value != int(value)
         ]
@@ -267,3 +267,9 @@ class Int(_Numeric):
     def grid_value(self, index: int) -> int:
         """Value number ``index`` of the grid, counted from 0 at ``low``."""
         return int(self.low) + index * int(self.step)
+
+
+def _why_no_integer(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "too large for a float"
+    return "not an integer; use Float for real numbers"

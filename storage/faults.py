@@ -156,10 +156,11 @@ def unreadable_row(location: str, table: str, error: Exception) -> StoreCorrupt:
     return StoreCorrupt(f"{location} has a row in {table} that cannot be read ({error}).", hint)
 
 
-def study_not_found(study: str, location: str, known: Sequence[str]) -> StudyNotFound:
-    """For a name that the store does not know."""
+def study_not_found(study: str, location: str, known: Sequence[str], note: str = "") -> StudyNotFound:
+    """For a name that the store does not know; ``note`` is a reason why it may have been there."""
     names = ", ".join(repr(name) for name in known[:5]) + (", ..." if len(known) > 5 else "")
-    return StudyNotFound(f"no study {study!r} in {location}.", f"There are: {names}." if known else "It is empty.")
+    there = f"There are: {names}." if known else "It is empty."
+    return StudyNotFound(f"no study {study!r} in {location}.", f"{there} {note}".strip())
 
 
 def trial_not_found(study: str, number: object, count: int) -> TrialNotFound:

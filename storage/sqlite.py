@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from sqlite_utils import Database
 
-from hybridbo.ports import Changes, StudyRecord
+from hybridbo.ports import Changes, Event, StudyRecord
 from hybridbo.storage import faults, records, rows, statements, sums, texts
 from hybridbo.storage.rescue import Rescue
 from hybridbo.storage.sqlite_base import SqliteBase, insert
@@ -52,6 +52,8 @@ class SqliteStore(SqliteBase):
                 if not found:
                     self._see_that_none_is_there(db, record.name)
                     insert(db, "studies", row)
+                    if self._file.is_wal_missing:  # it may have been there, in what is missing
+                        self.record_event(record.name, Event("wal_missing", faults.wal_missing(self.location)))
         return self._study(found or [row])
 
     def get_study(self, study: str) -> StudyRecord:

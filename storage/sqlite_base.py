@@ -163,7 +163,8 @@ class SqliteBase:
     def _not_found(self, db: Database, study: str) -> HybridboError:
         self._see_that_none_is_there(db, study)
         known = [name for (name,) in db.conn.execute("SELECT name FROM studies ORDER BY id LIMIT 6")]
-        return faults.study_not_found(study, self.location, known)
+        note = faults.wal_missing(self.location) if self._file.is_wal_missing else ""
+        return faults.study_not_found(study, self.location, known, note)
 
     def _decoded(self, decode: Callable[[R], T], table: str, found: Iterable[R]) -> list[T]:
         try:

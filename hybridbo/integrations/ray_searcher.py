@@ -29,7 +29,6 @@ from hybridbo.integrations.ray_state import MEMORY, State, absolute, check_pickl
 from hybridbo.optimizer import Optimizer
 from hybridbo.ports import ChatBackend, TrialStore
 from hybridbo.settings import Settings
-from hybridbo.storage import open_store
 from hybridbo.trial import Outcome, TrialState
 from hybridbo.values import is_number, shown
 
@@ -280,7 +279,7 @@ class HybridSearcher(Searcher):
         if self._opt is None:
             shape, goal = self._shape, self._aim
             points = [shape.to_params(point) for point in self._points]
-            opt = Optimizer(shape.space, store=open_store(self._store), **goal.arguments, **self._options)
+            opt = Optimizer(shape.space, store=self._store, **goal.arguments, **self._options)
             for point in points:
                 opt.enqueue(point)
             self._opt = opt

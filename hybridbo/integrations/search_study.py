@@ -15,6 +15,7 @@ from typing import Any
 
 from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, StudyMismatch
 from hybridbo.integrations.estimator_space import EstimatorSpace
+from hybridbo.integrations.fallback import ask
 from hybridbo.optimizer import Optimizer
 from hybridbo.trial import Trial, TrialState
 
@@ -73,8 +74,10 @@ class SearchStudy:
     def ask(self, n_iter: int, batch: int) -> list[dict[str, Any]]:
         """The parameters of the next candidates, up to ``batch``; none when the study has ``n_iter`` trials."""
         n = min(batch, n_iter - self.opt.n_started)
+        self.running = []
         with contextlib.suppress(SpaceExhausted):
-            self.running = self.opt.ask_batch(n) if n > 0 else []
+            while len(self.running) < n:
+                self.running.append(ask(self.opt))
         return [self.space.decode(trial.params) for trial in self.running]
 
     def keep(self, out: list[Split]) -> None:

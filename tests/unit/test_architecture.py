@@ -1,5 +1,6 @@
 """The floors of the house hold, and breaking one on purpose is seen."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -60,3 +61,14 @@ def test_a_broken_floor_is_seen(house, file, code, contract, culprit):
     broken = [line for line in done.stdout.splitlines() if " BROKEN" in line]
     assert any(contract in line for line in broken), done.stdout
     assert culprit in done.stdout
+
+
+def test_every_kind_of_event_is_told_in_the_architecture():
+    files = [*ROOT.glob("hybridbo/*.py"), *ROOT.glob("hybridbo/integrations/*.py"), *ROOT.glob("storage/*.py")]
+    recorded = re.compile(r'\b(?:Event|_?note)\((?:opt, )?"(\w+)"')
+    kinds = {kind for file in files for kind in recorded.findall(file.read_text())}
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = text[text.index("| kind |") : text.index("## The schema of a store")]
+    told = {kind for row in rows.splitlines()[2:] for kind in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
+    assert {"fallback", "trial_stale", "spill_merged"} <= kinds
+    assert kinds <= told

@@ -27,6 +27,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from hybridbo import Float, Int, Optimizer, errors
 from hybridbo.errors import BackendUnavailable, StudyMismatch
 from hybridbo.integrations import HybridSearchCV
+from hybridbo.integrations.search_study import SearchStudy
 from hybridbo.testing import ScriptedBackend
 
 X, Y = make_classification(90, 5, random_state=0)
@@ -274,13 +275,19 @@ def test_all_candidates_see_the_same_splits(splits):
 
 def test_candidates_are_evaluated_in_batches_only_where_there_are_more_workers_than_splits(monkeypatch):
     sizes = []
-    ask = Optimizer.ask_batch
-    monkeypatch.setattr(Optimizer, "ask_batch", lambda self, n: sizes.append(n) or ask(self, n))
+    ask = SearchStudy.ask
+
+    def counted(self, n_iter, batch):
+        candidates = ask(self, n_iter, batch)
+        sizes.append(len(candidates))
+        return candidates
+
+    monkeypatch.setattr(SearchStudy, "ask", counted)
     search(n_jobs=3, n_iter=3, pre_dispatch="all").fit(X, Y)
-    assert sizes == [1, 1, 1]
+    assert sizes == [1, 1, 1, 0]
     sizes.clear()
     search(n_jobs=4, cv=2, n_iter=3).fit(X, Y)
-    assert sizes == [2, 1]
+    assert sizes == [2, 1, 0]
 
 
 # Failures ------------------------------------------------------------------------------------------------------------
@@ -369,6 +376,7 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from hybridbo import Float
 from hybridbo.integrations import HybridSearchCV
+from hybridbo.integrations.search_study import SearchStudy
 
 calls = 0
 
@@ -503,6 +511,17 @@ def test_a_language_model_that_fails_does_not_fail_the_fit():
 
 
 # Wrong uses ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_engine_that_fails_does_not_fail_the_fit(monkeypatch):
+    def broken(self, history, n, rng):
+        raise ZeroDivisionError("broken on purpose")
+        yield
+
+    monkeypatch.setattr("hybridbo.engine.Engine.suggest", broken)
+    trials = search().fit(X, Y).trials_
+    assert len(trials) == 4
+    assert all("ZeroDivisionError: broken on purpose" in trial.origin.reason for trial in trials)
 
 
 def test_a_parameter_that_the_estimator_lacks():

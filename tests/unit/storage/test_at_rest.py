@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from hybridbo.errors import StoreCorrupt, StoreError
+from hybridbo.errors import StoreCorrupt, StoreError, StudyNotFound
 from hybridbo.ports import Event, StudyRecord
 from hybridbo.storage import at_rest, migrations, open_store
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
@@ -214,6 +214,29 @@ def test_copy_of_a_file_in_use_is_known(store, path, tmp_path, caplog):
     caplog.clear()
     with closing(open_store(copy)) as opened:  # told once; it rests now
         assert caplog.text == ""
+
+
+@pytest.fixture
+def copied_without_its_studies(tmp_path):
+    """A file that was copied while it was in use: all that was told stands in the -wal that was left behind."""
+    store, copy = open_store(tmp_path / "search.db"), tmp_path / "copy.db"
+    store.create_study(StudyRecord("s", space="{}", objective="{}"))
+    shutil.copy(tmp_path / "search.db", copy)
+    store.close()
+    return copy
+
+
+def test_study_that_is_not_in_a_copy_may_have_been_left_behind(copied_without_its_studies):
+    with closing(open_store(copied_without_its_studies)) as opened:
+        assert opened.list_studies() == []
+        with pytest.raises(StudyNotFound, match=r"It is empty\. .*copy\.db-wal is not beside it"):
+            opened.get_study("s")
+
+
+def test_study_made_anew_in_a_copy_is_told_what_may_be_missing(copied_without_its_studies):
+    with closing(open_store(copied_without_its_studies)) as opened:
+        opened.create_study(StudyRecord("s", space="{}", objective="{}"))
+        assert [event.kind for event in opened.get_events("s")] == ["wal_missing"]
 
 
 @RESTS
