@@ -30,8 +30,10 @@ def ask(opt: Optimizer) -> Trial:
     except Exception as error:  # noqa: BLE001  # never fatal: whatever the engine does, the search goes on
         history = History.of(opt.trials)
         proposal = fill_in(opt.space, history, opt.seed, error)
-    key = opt.space.key(proposal.params)
-    trial = opt.store.create_trial(opt.study, proposal, key=key, owner=owner.current(), seen=len(history))
+    key, lease_s = opt.space.key(proposal.params), opt.settings.store.lease_s
+    trial = opt.store.create_trial(
+        opt.study, proposal, key=key, owner=owner.current(), seen=len(history), lease_s=lease_s
+    )
     if trial is None:
         raise StoreBusy("another process has just started the same trial.", "Ask again.")
     opt.note("fallback", proposal.notes[0], trial.number)

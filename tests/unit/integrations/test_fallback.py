@@ -31,6 +31,7 @@ def test_a_broken_engine_is_a_sobol_point_recorded_and_logged(opt, monkeypatch, 
         trials = [ask(opt) for _ in range(5)]
     assert len({opt.space.key(trial.params) for trial in trials}) == 5
     assert {trial.origin.source for trial in trials} == {"sobol"}
+    assert all(trial.lease_until for trial in opt.trials)  # like those of opt.ask()
     assert all("ZeroDivisionError: broken on purpose" in trial.origin.reason for trial in trials)
     assert [(event.kind, event.trial_number) for event in opt.events] == [("fallback", i) for i in range(5)]
     assert "the engine failed" in caplog.text
