@@ -31,7 +31,7 @@ from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
 from hybridbo.settings import Settings
 from hybridbo.sobol import SobolPoints
 from hybridbo.space import Space
-from hybridbo.trial import History, Origin, Proposal
+from hybridbo.trial import History, Origin, Proposal, Trial
 
 Taken: TypeAlias = AbstractSet[str]  # Space.key of every trial
 Steps: TypeAlias = Generator[ChatRequest, ChatReply | ChatFailure, list[Proposal]]
@@ -156,10 +156,14 @@ class Engine:
         """How the LLM's configurations have done; open without an LLM."""
         if not self.has_llm:
             return policy.Standing()
+        defaults = {trial.number for trial in self.defaults_of(history)}
+        return policy.standing(history, merits(history, self.objective), defaults)
+
+    def defaults_of(self, history: History) -> list[Trial]:
+        """The trials of the default configuration, by number, whoever asked for them."""
         default = self.default_params()
         same = (trial for trial in history.trials if trial.params == default)  # 1 equals True, their keys differ
-        defaults = {trial.number for trial in same if self.space.any_key(trial.params) == self._default_key}
-        return policy.standing(history, merits(history, self.objective), defaults)
+        return [trial for trial in same if self.space.any_key(trial.params) == self._default_key]
 
     @cached_property
     def _default_key(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from hybridbo import accounting, altering, executing, knowledge, leases, loop, owner
 from hybridbo.asking import Asker, Holder
+from hybridbo.attribution import Attribution
 from hybridbo.backends import get_backend
 from hybridbo.consult import Consultant, LLMUsage, without_secrets
 from hybridbo.engine import Engine
@@ -433,6 +434,22 @@ class Optimizer:
             StoreError: The store cannot be read.
         """
         return accounting.trust(self._asker)
+
+    def attribution(self) -> Attribution:
+        """What each source of trials has brought, and whether the LLM's first configurations helped.
+
+        The verdict compares them with as many random configurations, by draws from the Gaussian process that has seen
+        all results, and with the default; see :mod:`hybridbo.attribution` for the method and what it cannot do. The
+        model is fitted for it, which takes about as long as a proposal; no language model is asked.
+
+        Returns:
+            ``.verdict`` is ``"helped"``, ``"did not help"`` or ``"cannot tell yet"``, ``.reason`` says why,
+            ``.sources`` counts, ``.counterfactual`` holds the evidence.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return accounting.attribution(self._asker)
 
     def note(self, kind: str, message: str, trial_number: int | None = None) -> None:
         """Record an event."""

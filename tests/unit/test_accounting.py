@@ -148,11 +148,130 @@ def test_with_two_seeds_bad_beliefs_are_seen_before_there_are_five_results():
     assert opt.trust.weight < 0.5
 
 
+# Attribution
+
+
+def random_state():
+    return np.random.get_state()[1].tolist()  # noqa: NPY002 - whether the global generator was used
+
+
+def advised(points, n, *, objective=near(0.7), seed=0, **options):
+    opt, _ = make([json.dumps({"configs": points})], seed=seed, **options)
+    for _ in range(n):
+        step(opt, objective)
+    return opt
+
+
+GOOD = [{"x": 0.72, "z": 0.7}, {"x": 0.6, "z": 0.75}]
+BAD = [{"x": 0.02, "z": 0.05}, {"x": 0.1, "z": 0.02}]
+
+
+def test_good_advice_has_helped_and_bad_advice_has_not():
+    good, bad = advised(GOOD, 14).attribution(), advised(BAD, 14).attribution()
+    assert (good.verdict, bad.verdict) == ("helped", "did not help")
+    assert [place.trial for place in good.counterfactual.places] == [1, 2]
+    assert good.counterfactual.results == 14
+    assert {one.source: one.trials for one in good.sources} == {"default": 1, "llm": 2, "sobol": 2, "gp": 9}
+
+
+def test_false_verdicts_are_rare_over_seeds():
+    """Points drawn at random, the best 4 % and the worst 20 % of the square, eight searches of each."""
+    verdicts = {"noise": [], "good": [], "bad": []}
+    for seed in range(8):
+        points = np.random.default_rng([3, seed]).random((400, 2))
+        points = points[np.argsort(np.sum((points - 0.7) ** 2, axis=1))]
+        chance = np.random.default_rng([4, seed])
+        for kind, among in (("noise", points), ("good", points[:16]), ("bad", points[-80:])):
+            named = [{"x": float(x), "z": float(z)} for x, z in chance.permutation(among)[:2]]
+            verdicts[kind].append(advised(named, 9, seed=seed).attribution().verdict)
+    assert verdicts["noise"].count("helped") <= 1
+    assert "did not help" not in verdicts["good"]
+    assert "helped" in verdicts["good"]
+    assert verdicts["bad"] == ["did not help"] * 8
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_without_seeds_or_results_nothing_can_be_told(n):
+    found = advised(GOOD, n).attribution()
+    assert found.verdict == "cannot tell yet"
+    assert found.counterfactual is None
+    assert sum(one.trials for one in found.sources) == n
+
+
+def test_without_an_llm_the_sources_are_told_all_the_same():
+    opt, _ = make(llm=None)
+    for _ in range(6):
+        step(opt, near(0.5))
+    found = opt.attribution()
+    assert found.verdict == "cannot tell yet"
+    assert found.reason == "No trial of the LLM's has finished before the Gaussian process took over."
+    assert [one.source for one in found.sources] == ["default", "sobol", "gp"]
+
+
+def test_several_objectives_are_not_judged():
+    opt, _ = make([json.dumps({"configs": GOOD})], objectives={"a": "minimize", "b": "maximize"})
+    for _ in range(5):
+        trial = opt.ask()
+        opt.tell(trial, {"a": trial.params["x"], "b": trial.params["z"]})
+    found = opt.attribution()
+    assert found.verdict == "cannot tell yet"
+    assert "several objectives" in found.reason
+
+
+def test_seeds_that_crash_have_not_helped():
+    found = advised(BAD, 8, objective=lambda params: None if params["x"] < 0.15 else params["x"]).attribution()
+    assert found.verdict == "did not help"
+    assert [place.as_good for place in found.counterfactual.places] == [1.0, 1.0]
+
+
+def test_constraints_count_and_while_none_is_kept_nothing_is_told():
+    opt, _ = make([json.dumps({"configs": GOOD})], constraints={"gb": "<= 0.5"})
+    for _ in range(6):
+        trial = opt.ask()
+        opt.tell(trial, {"value": trial.params["x"], "gb": 2.0 + trial.params["z"]})
+    assert opt.attribution().reason == "No trial keeps the constraints yet."
+    other, _ = make([json.dumps({"configs": GOOD})], constraints={"gb": "<= 0.73"})
+    for _ in range(8):
+        trial = other.ask()
+        other.tell(trial, {"value": near(0.7)(trial.params), "gb": trial.params["z"]})
+    shares = [place.as_good for place in other.attribution().counterfactual.places]
+    assert shares[0] < 1.0 == shares[1]  # the second is beyond the bound
+
+
+def test_equal_values_tell_nothing():
+    assert "values are equal" in advised(GOOD, 6, objective=lambda _: 1.0).attribution().reason
+
+
+def test_it_is_the_same_from_the_file_alone_and_changes_nothing(tmp_path):
+    store = tmp_path / "t.db"
+    opt = advised(GOOD, 8, store=store)
+    before, state = opt.attribution(), random_state()
+    with Optimizer.load(store, llm=None) as other:
+        assert other.attribution() == before == opt.attribution()
+    assert random_state() == state
+    assert opt.events == []
+    opt.close()
+
+
+def test_a_model_that_breaks_down_is_no_verdict(monkeypatch):
+    opt = advised(GOOD, 6)
+    monkeypatch.setattr("hybridbo.gp.counterfactual.Ensemble.of", lambda *_: 1 / 0)
+    found = opt.attribution()
+    assert found.verdict == "cannot tell yet"
+    assert found.reason.startswith("The model failed:")
+
+
+def test_an_altered_space_is_judged_as_it_is_now():
+    opt = advised(GOOD, 8)
+    opt.alter({"x": Float(0, 2), "z": Float(0, 1), "new": Float(0, 1, default=0.5)})
+    assert opt.attribution().counterfactual.results == 8
+
+
 UNLOADED = """
 import sys
 from hybridbo import Optimizer
 opt = Optimizer.load(sys.argv[1], llm=None)
-opt.trust
+opt.trust, opt.attribution()
 assert "torch" not in sys.modules
 """
 
