@@ -133,11 +133,11 @@ def test_default_settings_propose_what_they_did_before_early_results_were_tested
         opt, _ = make()
         return [step(opt, near(best)).params for _ in range(9)]
 
-    now = [params(0.85), params(0.2)]
+    now = [params(best) for best in (0.85, 0.6, 0.5, 0.2)]
     monkeypatch.setattr("hybridbo.policy._FEWEST_TO_TEST", 5)
-    monkeypatch.setattr("hybridbo.policy._EXACT_BELOW", 5)
+    monkeypatch.setattr("hybridbo.policy._EXACT_BELOW", 0)
     monkeypatch.setattr("hybridbo.gp.prior._WARM_FROM", 1e-9)
-    assert [params(0.85), params(0.2)] == now
+    assert [params(best) for best in (0.85, 0.6, 0.5, 0.2)] == now
 
 
 def test_with_two_seeds_bad_beliefs_are_seen_before_there_are_five_results():

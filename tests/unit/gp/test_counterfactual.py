@@ -121,8 +121,15 @@ def test_scores_are_those_of_the_weighed_distribution():
     assert np.isfinite(declustered(np.array([1e308, -1e308]), np.array([0.999, 0.001]))).all()
 
 
-def test_a_search_that_has_exploited_a_corner_does_not_take_the_rest_for_as_good():
+def test_a_search_that_has_exploited_a_corner_does_not_take_the_rest_for_as_good(monkeypatch):
+    space = Space({name: Float(0, 1) for name in "abcdef"})
     rng = np.random.default_rng(2)
-    corner = [{"x": float(0.3 + a), "y": float(0.6 + b)} for a, b in rng.uniform(-0.05, 0.05, (20, 2))]
-    mixed = known(5, GOOD.params, *corner)
-    assert drawn(mixed, [GOOD]).as_good.mean() < 0.1
+    points = np.concatenate([rng.random((5, 6)), 0.3 + rng.uniform(-0.12, 0.12, (24, 6)), np.full((1, 6), 0.42)])
+    params = [dict(zip("abcdef", map(float, point), strict=True)) for point in points]
+    losses = np.sum((points - 0.3) ** 2, axis=1)  # of the last, 0.086: one random point in 300 is as good
+    seen = Observations(params, losses, np.ones(30, dtype=bool))
+    advised = [Arm(params[-1], gave_value=True)]
+    found = drawn(seen, advised, space=space).as_good.mean()
+    monkeypatch.setattr("hybridbo.gp.counterfactual.shares", lambda x, _: np.full(len(x), 1 / len(x)))
+    crowded = drawn(seen, advised, space=space).as_good.mean()
+    assert found < 0.7 * crowded
