@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     dropins.add_argument("--out", type=Path, default=Path(".cache/dropins.jsonl"), metavar="FILE")
     dropins.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, one thread each")
     dropins.set_defaults(command=_dropins)
+    verdicts = commands.add_parser("verdicts", help="how often opt.attribution() is right about known advice")
+    verdicts.add_argument("--suite", default="functions", help="suites or problems, separated by commas")
+    verdicts.add_argument("--seeds", type=int, default=3, help="how many, from --first-seed on")
+    verdicts.add_argument("--first-seed", type=int, default=0)
+    verdicts.set_defaults(command=_verdicts)
     commands.add_parser("list", help="suites, problems and methods").set_defaults(command=_list)
     reference = commands.add_parser("reference", help="search the best and worst values of problems without a table")
     reference.add_argument("--suite", default="functions,crash")
@@ -151,6 +156,12 @@ def _dropins(args: argparse.Namespace) -> int:
     from benchmarks import dropins
 
     return dropins.main(args.seeds, [int(n) for n in args.trials.split(",") if n], args.out, args.workers)
+
+
+def _verdicts(args: argparse.Namespace) -> int:
+    from benchmarks import verdicts
+
+    return verdicts.main(args.suite, range(args.first_seed, args.first_seed + args.seeds))
 
 
 def _list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them

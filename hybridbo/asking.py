@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from hybridbo import leases, owner
 from hybridbo.altering import Completion, check_unaltered
 from hybridbo.consult import Consultant
-from hybridbo.engine import Engine, Steps
+from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
 from hybridbo.ledger import Ledger
 from hybridbo.parameters import Choice
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, TrialStore
 from hybridbo.trial import History, Outcome, Proposal, Trial, TrialState
+
+T = TypeVar("T")
 
 _MOST_RACES = 50  # proposals made afresh because another process was faster
 _LONGEST_REQUEST = 200
@@ -284,12 +286,14 @@ def _checked(request_id: object) -> str:
     return request_id
 
 
-def run_steps(steps: Steps, answer: Callable[[ChatRequest], ChatReply | ChatFailure]) -> list[Proposal]:
-    """Run the engine's generator to its end, answering what it asks."""
+def run_steps(
+    steps: Generator[ChatRequest, ChatReply | ChatFailure, T], answer: Callable[[ChatRequest], ChatReply | ChatFailure]
+) -> T:
+    """Run a generator of the engine's to its end, answering what it asks."""
     try:
         request = next(steps)
         while True:
             request = steps.send(answer(request))
     except StopIteration as end:
-        proposals: list[Proposal] = end.value
-        return proposals
+        result: T = end.value
+        return result

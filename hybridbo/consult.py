@@ -19,6 +19,7 @@ from hybridbo.llm.parse import parse_advice
 from hybridbo.ports import ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall
 from hybridbo.settings import LLMSettings
 from hybridbo.space import Space
+from hybridbo.stored import reply_to
 
 _logger = logging.getLogger(__name__)
 _SHORTEST_SECRET = 8  # shorter values of a *_KEY variable are words, not secrets
@@ -117,7 +118,7 @@ class Consultant:
         if topic in self._refusals:
             return self._refusals[topic]
         before = [call for call in self._store.get_calls(self._study) if call.request.topic_hash == topic]
-        reply = next((call.result for call in before if isinstance(call.result, ChatReply)), None)
+        reply = reply_to(before, request)
         if reply is not None:
             self._answers[topic] = reply
             return reply

@@ -15,26 +15,23 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from hybridbo import coverage, knowledge, policy
+from hybridbo import coverage, guidance, knowledge, policy
 from hybridbo.belief import Advice
 from hybridbo.errors import SpaceExhausted
 from hybridbo.llm.parse import parse_advice
 from hybridbo.llm.prompts import seed_request
 from hybridbo.objective import Objective
-from hybridbo.observe import Observations, merits, observe, weighed
+from hybridbo.observe import Observations, merits, weighed
 from hybridbo.parameters import Array, Params
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
 from hybridbo.settings import Settings
 from hybridbo.sobol import SobolPoints
 from hybridbo.space import Space
-from hybridbo.trial import History, Origin, Proposal
-
-if TYPE_CHECKING:
-    from hybridbo.gp.propose import Guide
+from hybridbo.trial import History, Origin, Proposal, Trial
 
 Taken: TypeAlias = AbstractSet[str]  # Space.key of every trial
 Steps: TypeAlias = Generator[ChatRequest, ChatReply | ChatFailure, list[Proposal]]
@@ -109,12 +106,27 @@ class Engine:
             return True
         return decision.source in {"user", "default"}
 
+    def trust(self, history: History) -> Generator[ChatRequest, ChatReply | ChatFailure, guidance.TrustReport]:
+        """What beliefs weigh at present and why, by the code that proposals go through.
+
+        Args:
+            history: What is known.
+
+        Yields:
+            The request whose reply holds the LLM's beliefs; send what is known of it.
+        """
+        advice, trouble = yield from self._advice()
+        standing = self.standing(history)
+        decision, voice = self._decide(history, standing), guidance.Voice(advice, standing)
+        silent = "" if advice.beliefs or not self.has_llm else f"{trouble or 'Its reply holds no belief'}."
+        return guidance.report(self.space, self.objective, history, voice, decision, silent)
+
     def _suggest_one(
         self, history: History, rng: np.random.Generator
     ) -> Generator[ChatRequest, ChatReply | ChatFailure, Proposal]:
         digest = history.digested(self.space.any_key)
         history, taken = replace(history, digest=digest), digest.keys
-        standing = self._standing(history)
+        standing = self.standing(history)
         decision = self._decide(history, standing)
         if decision.source == "user":
             return Proposal(history.queued[0], Origin("user", decision.reason))
@@ -126,7 +138,7 @@ class Engine:
             return Proposal(self.default_params(), Origin("default", decision.reason))
         advice, trouble = yield from self._advice()
         if decision.source == "gp":
-            return self._gp(history, taken, _Voice(advice, standing), trouble, rng)
+            return self._gp(history, taken, guidance.Voice(advice, standing), trouble, rng)
         if decision.source == "llm":
             return self._seed(history, taken, advice, trouble, decision.reason)
         return self._sobol(history, taken, decision.reason, (trouble,) if trouble else (), towards=True)
@@ -140,14 +152,18 @@ class Engine:
             history, self.settings, default_is_open=default_is_open, has_llm=self.has_llm, llm=standing
         )
 
-    def _standing(self, history: History) -> policy.Standing:
+    def standing(self, history: History) -> policy.Standing:
         """How the LLM's configurations have done; open without an LLM."""
         if not self.has_llm:
             return policy.Standing()
+        defaults = {trial.number for trial in self.defaults_of(history)}
+        return policy.standing(history, merits(history, self.objective), defaults)
+
+    def defaults_of(self, history: History) -> list[Trial]:
+        """The trials of the default configuration, by number, whoever asked for them."""
         default = self.default_params()
         same = (trial for trial in history.trials if trial.params == default)  # 1 equals True, their keys differ
-        defaults = {trial.number for trial in same if self.space.any_key(trial.params) == self._default_key}
-        return policy.standing(history, merits(history, self.objective), defaults)
+        return [trial for trial in same if self.space.any_key(trial.params) == self._default_key]
 
     @cached_property
     def _default_key(self) -> str:
@@ -219,7 +235,7 @@ class Engine:
         return warp(self.space, beliefs, points)
 
     def _gp(
-        self, history: History, taken: Taken, voice: _Voice, trouble: str | None, rng: np.random.Generator
+        self, history: History, taken: Taken, voice: guidance.Voice, trouble: str | None, rng: np.random.Generator
     ) -> Proposal:
         notes = (trouble,) if trouble else ()
         try:
@@ -236,23 +252,17 @@ class Engine:
         self,
         history: History,
         taken: Taken,
-        voice: _Voice,
+        voice: guidance.Voice,
         notes: tuple[str, ...],
         rng: np.random.Generator,
     ) -> Proposal:
-        from hybridbo.gp.ladder import clean  # SciPy loads with the first proposal of the GP
-        from hybridbo.gp.propose import propose
+        from hybridbo.gp.propose import propose  # SciPy loads with the first proposal of the GP
 
-        seen = observe(history, self.objective)
-        if not seen.params:
-            why = f"No trial has every one of {', '.join(self.objective.names)} yet, so there is nothing to model"
-            return self._sobol(history, taken, "", (*notes, why))
-        seen, cleaned = clean(self.space, seen)
+        seen, cleaned, nothing = guidance.learned(self.space, self.objective, history)
         notes = (*notes, *cleaned)
-        if seen.is_constant:
-            why = f"All {len(seen.params)} values are equal: there is nothing to model"
-            return self._sobol(history, taken, "", (*notes, why))
-        guide, said = self._guide(seen, voice, taken)
+        if nothing:
+            return self._sobol(history, taken, "", (*notes, nothing))
+        guide, said = guidance.guide(self.space, seen, voice, taken)
         seen, reason = self._worded(seen, rng)
         power, about_cost = self._cost(history, seen)
         found = propose(self.space, seen, replace(guide, cost_power=power, fixed=self.fixed), rng, self.settings.gp)
@@ -261,26 +271,6 @@ class Engine:
         return Proposal(
             found.params, Origin("gp", reason, *self._prediction(found.loss_mean, found.loss_sd)), notes, tuple(said)
         )
-
-    def _guide(self, seen: Observations, voice: _Voice, taken: Taken) -> tuple[Guide, list[str]]:
-        """The beliefs that the results have not contradicted, the LLM's before published ones, and what they weigh."""
-        from hybridbo.gp.prior import log_density
-        from hybridbo.gp.propose import Guide
-
-        u = np.array([self.space.encode(params) for params in (*seen.params, *seen.failed)])
-        said, m = [], len(self.objective.directions)
-        points = voice.advice.points if voice.standing.verdict != "lost" else ()
-        for whose, beliefs in (("The LLM's", voice.advice.beliefs), ("Published", knowledge.beliefs(self.space))):
-            if not beliefs:
-                continue
-            trust = policy.trust(log_density(self.space, beliefs, u), seen.ranking())
-            if whose != "Published":
-                trust = trust.given(voice.standing)
-            said.append(f"{whose} beliefs weigh {trust.weight / m:.2g}: {trust.reason}")
-            if trust.weight:
-                return Guide(taken, beliefs, trust.weight / m, points=points), said
-            points = ()
-        return Guide(taken, {}, 0.0, points=points), said
 
     def _worded(self, seen: Observations, rng: np.random.Generator) -> tuple[Observations, str]:
         """What is to be modelled, with as many objectives as can be, and what is sought."""
@@ -317,11 +307,3 @@ class Engine:
             return None, None
         sign = 1.0 if self.objective.directions[0][1] == "minimize" else -1.0
         return float(f"{sign * loss:.6g}"), float(f"{sd:.6g}")
-
-
-@dataclass(frozen=True)
-class _Voice:
-    """What the LLM has said, and how it has done."""
-
-    advice: Advice
-    standing: policy.Standing

@@ -12,12 +12,14 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
 
-from hybridbo import altering, executing, knowledge, leases, loop, owner
+from hybridbo import accounting, altering, executing, knowledge, leases, loop, owner
 from hybridbo.asking import Asker, Holder
+from hybridbo.attribution import Attribution
 from hybridbo.backends import get_backend
 from hybridbo.consult import Consultant, LLMUsage, without_secrets
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, TrialNotFound, describe_error
+from hybridbo.guidance import TrustReport
 from hybridbo.objective import Objective
 from hybridbo.opening import backend_name, checked_seed, new_record, objective_of, open_study
 from hybridbo.parameters import Params
@@ -423,6 +425,35 @@ class Optimizer:
     def llm_usage(self) -> LLMUsage:
         """Calls, tokens, cost, rejected and repaired parts of replies, over the whole study."""
         return LLMUsage.of(self.store.get_calls(self.study), self.space)
+
+    @property
+    def trust(self) -> TrustReport:
+        """How much beliefs steer the search at present, whose they are and why; no language model is asked for it.
+
+        ``opt.trust.weight`` is from 0 to 1, ``.reason`` a sentence or two, ``.standing`` how the LLM's configurations
+        have done so far, ``.exponent`` the power that the acquisition gives them, ``.sources`` each source in turn. It
+        is worked out from the stored trials and replies by the code that makes the next proposal.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return accounting.trust(self._asker)
+
+    def attribution(self) -> Attribution:
+        """What each source of trials has brought, and whether the LLM's first configurations helped.
+
+        The verdict compares them with as many random configurations, by draws from the Gaussian process that has seen
+        all results, and with the default; see :mod:`hybridbo.attribution` for the method and what it cannot do. The
+        model is fitted for it, which takes about as long as a proposal; no language model is asked.
+
+        Returns:
+            ``.verdict`` is ``"helped"``, ``"did not help"`` or ``"cannot tell yet"``, ``.reason`` says why,
+            ``.sources`` counts, ``.counterfactual`` holds the evidence.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return accounting.attribution(self._asker)
 
     def note(self, kind: str, message: str, trial_number: int | None = None) -> None:
         """Record an event."""

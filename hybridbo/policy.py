@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,8 @@ from hybridbo.trial import History, Source
 
 _CONTRADICTED = 0.15  # a belief weighs nothing where chance explains the contradiction with at most this probability
 _UNTOUCHED = 0.65  # and all its weight from this one on: where denser is rather better
-_FEWEST_TO_TEST = 5
+_FEWEST_TO_TEST = 2
+_EXACT_BELOW = 5  # results: from there on a t distribution tells the chance well, below every order is counted
 _IN_DOUBT = 1 / 3  # of a belief's weight is left to an LLM whose configurations are no better than the default
 _FEWEST_TO_JUDGE = 2
 
@@ -132,7 +134,8 @@ def trust(log_density: Array | Sequence[float], losses: Array | Sequence[float])
     denser places look as bad as they do, the weight is 0 up to p = 0.15, 1 from p = 0.65 on, and between them
     (p - 0.15) / 0.5: a belief keeps its whole weight only where denser is rather better, for one that is merely not
     refuted misleads a short search to its end. The acquisition lets the weight decay with the number of trials anyway
-    (piBO, Hvarfner et al. 2022, eq. 6).
+    (piBO, Hvarfner et al. 2022, eq. 6). Fewer than five results are tested too, exactly, over all orders that they
+    could have come in: two can take three tenths of the weight, and four all of it.
 
     Args:
         log_density: Log density of the belief at the finished trials, shape (n,).
@@ -140,13 +143,22 @@ def trust(log_density: Array | Sequence[float], losses: Array | Sequence[float])
     """
     density, loss = np.asarray(log_density, dtype=float), np.asarray(losses, dtype=float)
     if len(loss) < _FEWEST_TO_TEST:
-        return Trust(1.0, f"{len(loss)} results are too few to test the belief.")
+        return Trust(1.0, "It takes two results to test the belief.")
     if (density == density[0]).all() or (loss == loss[0]).all():
         return Trust(1.0, "The results do not tell denser from thinner places.")
-    from scipy import stats  # takes half a second to import, and most asks do not come here
-
-    test = stats.spearmanr(density, loss, alternative="greater")
-    correlation, chance = float(test.statistic), float(test.pvalue)
+    correlation, chance = _spearman(density, loss)
     weight = float(np.clip((chance - _CONTRADICTED) / (_UNTOUCHED - _CONTRADICTED), 0.0, 1.0))
     verdict = "contradict" if weight == 0.0 else "do not contradict" if weight == 1.0 else "do not bear out"
     return Trust(weight, f"The results {verdict} the belief (rank correlation {correlation:+.2f}).")
+
+
+def _spearman(x: Array, y: Array) -> tuple[float, float]:
+    """The rank correlation of two columns, shape (n,), and the chance of one at least as large, were there none."""
+    from scipy import stats  # takes half a second to import, and most asks do not come here
+
+    test = stats.spearmanr(x, y, alternative="greater")
+    if len(x) >= _EXACT_BELOW:
+        return float(test.statistic), float(test.pvalue)
+    ranks, others = stats.rankdata(x), stats.rankdata(y)
+    orders = np.array(list(permutations(ranks))) @ others
+    return float(test.statistic), float(np.mean(orders >= ranks @ others - 1e-9))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -105,3 +105,10 @@ class Changes:
     counter: int
     trials: Sequence[Trial]
     is_complete: bool = False
+
+
+def reply_to(calls: Iterable[LLMCall], request: ChatRequest) -> ChatReply | None:
+    """The first stored reply to the same question: purpose, task and space, however it was worded; None without one."""
+    topic = request.topic_hash
+    same = (call.result for call in calls if call.request.topic_hash == topic)
+    return next((result for result in same if isinstance(result, ChatReply)), None)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from hybridbo.attribution import Attribution
 from hybridbo.objective import Objective
 from hybridbo.parameters import Choice
 from hybridbo.ports import Event, StudyRecord
@@ -64,6 +65,10 @@ class Study(Protocol):
         """What the language model was asked."""
         ...
 
+    def attribution(self) -> Attribution:
+        """What each source has brought."""
+        ...
+
 
 # Plain data ------------------------------------------------------------------------------------------------------
 
@@ -98,6 +103,7 @@ def study_data(study: Study, llm: str) -> dict[str, Any]:
         "trials": [trial_data(trial) for trial in study.trials],
         "events": [event_data(event) for event in study.events],
         "llm_usage": usage_data(study.llm_usage),
+        "attribution": study.attribution().to_dict(),
     }
 
 
@@ -217,11 +223,38 @@ def usage_rows(llm: str, usage: FullUsage) -> list[list[str]]:
     return rows
 
 
+SOURCE_COLUMNS = ("source", "trials", "finished", "failed", "best", "mean rank", "improvements", "by")
+
+
+def source_rows(found: Attribution) -> list[list[str]]:
+    """One row per source of trials, under :data:`SOURCE_COLUMNS`."""
+    return [
+        [
+            one.source, str(one.trials), str(one.finished), str(one.failed), number(one.best),
+            "-" if one.mean_rank is None else f"{one.mean_rank:.1f}", str(one.improvements), number(one.gain),
+        ]
+        for one in found.sources
+    ]  # fmt: skip
+
+
+def verdict_rows(found: Attribution) -> list[list[str]]:
+    """Whether the LLM's seeds helped, why, and where each stands among random configurations."""
+    rows = [["the LLM's configurations", found.verdict], ["why", found.reason]]
+    for place in found.counterfactual.places if found.counterfactual else ():
+        share, low, high = (f"{100 * part:.0f}" for part in (place.as_good, place.low, place.high))
+        told = f"{share} % of random configurations are as good (90 %: {low} to {high} %)"
+        rows.append([f"trial {place.trial}", told])
+    return rows
+
+
 def show_study(console: Console, study: Study, llm: str) -> None:
-    """Print the trials, the events and the use of the language model ``llm`` of a study."""
+    """Print the trials, their sources, the events and the use of the language model ``llm`` of a study."""
     title = f"Study {study.study}: {study.task or 'no task given'}"
     columns = ["trial", "source", "outcome", "configuration", "reason"]
     show_table(console, title, columns, trial_rows(study.trials, study.objective))
+    show_table(console, "Sources", SOURCE_COLUMNS, source_rows(found := study.attribution()))
+    if any(one.source == "llm" for one in found.sources):
+        show_table(console, "Did the language model help?", ["", ""], verdict_rows(found))
     if study.events:
         show_table(console, "Events", ["at", "kind", "trial", "message"], event_rows(study.events))
     show_table(console, "Language model", ["", ""], usage_rows(llm, study.llm_usage))

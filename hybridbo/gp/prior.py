@@ -16,6 +16,10 @@ from hybridbo.space import Space
 _TO_SD = 2 * 1.2816  # an 80 % interval of a normal is that many standard deviations wide
 _NARROWEST = 0.05  # of the unit interval: nobody knows an optimum better than that beforehand
 _GRID = 513  # places at which a distribution function is inverted
+_PIBO_BETA = 3.0  # Hvarfner et al. 2022 (piBO), section 5: beta = budget / 10, here for 30 trials
+# What a belief has to say it has said by then, and where the trials follow it they cannot contradict it any more.
+_COOLED_FROM = 8
+_WARM_FROM = 5  # results: before them no test could refute it, so that it weighs no more than it will then
 _FLOOR = 0.1  # share of the uniform density, so that no place is ever excluded
 
 
@@ -44,6 +48,22 @@ def log_density(space: Space, beliefs: Mapping[str, Belief], u: Array) -> Array:
                 density = density / _floored(space[name], beliefs[name], _mode(space[name], beliefs[name]))
             total += np.where(active[:, i], np.log(density), 0.0)
     return total
+
+
+def power(weight: float, n: int, finished: int | None = None) -> float:
+    """The power of the density in the acquisition after ``n`` values: weight * beta / n, as in piBO (eq. 6).
+
+    From eight values on it is weight * 8 beta / n^2. Before five trials have finished it does not rise any further, as
+    beta / n would: nothing could refute the belief yet, which is no reason to follow it more than after its first test.
+
+    Args:
+        weight: Trust in the beliefs, from 0 to 1.
+        n: How many values there are.
+        finished: How many trials have ended, failed ones included; ``n`` by default.
+    """
+    if not n:
+        return 0.0
+    return weight * _PIBO_BETA / n * min(1.0, _COOLED_FROM / n, (n if finished is None else finished) / _WARM_FROM)
 
 
 def sample(space: Space, beliefs: Mapping[str, Belief], n: int, rng: np.random.Generator) -> Array:

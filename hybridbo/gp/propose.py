@@ -23,9 +23,6 @@ from hybridbo.space import Space
 
 __all__ = ["Guide", "Observations", "Suggestion", "propose"]
 
-_PIBO_BETA = 3.0  # Hvarfner et al. 2022 (piBO), section 5: beta = budget / 10, here for 30 trials
-# What a belief has to say it has said by then, and where the trials follow it they cannot contradict it any more.
-_COOLED_FROM = 8
 _CROWDED = 0.05  # of the unit interval: a batch is spread at least that far, or it is one trial in many copies
 _NEXT_DOOR = 0.005  # of the unit interval: a trial that close to a known one in every parameter tells nothing new
 _DRAWN = 256  # candidates drawn from the beliefs
@@ -74,10 +71,11 @@ def propose(
 ) -> Suggestion:
     """The configuration with the largest expected improvement, weighed by beliefs and feasibility.
 
-    The score is log EI(x) + 2 log P(x succeeds) + weight * beta / n * log pi(x): piBO (Hvarfner et al. 2022, eq. 6), in
-    log space, cooled faster than there from eight values on. With several objectives EI is the expected improvement of
-    the hypervolume; where constrained outcomes are known, log P(they keep their bounds) is added, and while none does,
-    it takes the place of log EI. On request the logarithm of the expected duration is subtracted.
+    The score is log EI(x) + 2 log P(x succeeds) + power * log pi(x): piBO (Hvarfner et al. 2022, eq. 6), in log space,
+    cooled faster than there from eight values on (:func:`hybridbo.gp.prior.power`). With several objectives EI is the
+    expected improvement of the hypervolume; where constrained outcomes are known, log P(they keep their bounds) is
+    added, and while none does, it takes the place of log EI. On request the logarithm of the expected duration is
+    subtracted.
 
     Args:
         space: The space.
@@ -106,7 +104,8 @@ def _propose(
 ) -> Suggestion:
     deadline = Deadline.of(settings.deadline_s)
     surrogate = Acquisition.fit(space, seen, guide.cost_power, rng, settings.restarts, deadline)
-    exponent = _exponent(guide, len(seen.params))
+    n = len(seen.params)
+    exponent = prior.power(guide.weight, n, n + len(seen.failed)) if guide.beliefs else 0.0
     n_drawn = _DRAWN if exponent else 0
 
     def score(u: Array) -> Array:
@@ -126,11 +125,6 @@ def _propose(
     params = _first_new(space, best_first, guide.taken, seen)
     mean, sd = surrogate.predict(encode(space, [params]))
     return Suggestion(params, mean, sd, surrogate.notes)
-
-
-def _exponent(guide: Guide, n: int) -> float:
-    """The power of the beliefs after ``n`` values: beta / n as in piBO, and from eight values on 8 beta / n^2."""
-    return guide.weight * _PIBO_BETA / n * min(1.0, _COOLED_FROM / n) if guide.beliefs else 0.0
 
 
 def _first_new(space: Space, best_first: Iterable[Params], taken: AbstractSet[str], seen: Observations) -> Params:

@@ -29,14 +29,13 @@ from hybridbo.integrations.optuna_plan import Plan, plan_of
 from hybridbo.integrations.optuna_space import Columns, column_of, given_columns, inside, outside, space_of
 from hybridbo.llm.prompts import seed_request
 from hybridbo.objective import Objective
-from hybridbo.observe import merits
 from hybridbo.opening import checked_seed
 from hybridbo.parameters import Params
-from hybridbo.policy import standing
+from hybridbo.policy import Standing
 from hybridbo.ports import ChatBackend, ChatFailure, ChatReply, ChatRequest, Event
 from hybridbo.settings import Settings
 from hybridbo.space import Space
-from hybridbo.trial import History, Origin, Proposal
+from hybridbo.trial import Origin, Proposal
 
 _logger = logging.getLogger(__name__)
 _MOST_ASSUMED = 4  # trials that have just started elsewhere, and have not said yet what they evaluate
@@ -177,7 +176,7 @@ class _Asking:
         except SpaceExhausted:  # Optuna's users ask for a number of trials, and get it
             proposals = [_again(engine, rng)]
         if consultant is not None:
-            self._keep_trust(proposals[-1], history)
+            self._keep_trust(proposals[-1], engine.standing(history))
         return replace(proposals[-1], notes=(*(notes if part == 0 else ()), *proposals[-1].notes))
 
     def is_chosen(self, plan: Plan, fixed: Mapping[str, Any]) -> Params | None:
@@ -222,9 +221,8 @@ class _Asking:
         calls = attrs.StudyCalls(self.study, []).get_calls(self.study.study_name)
         return answer_growing(consultant, calls, request, self.trial.number, self.asker.settings.llm)
 
-    def _keep_trust(self, proposal: Proposal, history: History) -> None:
+    def _keep_trust(self, proposal: Proposal, state: Standing) -> None:
         """Tell in the study's attributes what the LLM has earned so far; it is computed anew for every trial."""
-        state = standing(history, merits(history, self.objective))
         now = {"llm": state.verdict, "reason": state.reason, "beliefs": list(proposal.trust)}
         before = attrs.study_attrs(self.study).get(attrs.TRUST)
         if before is None or {**before, "trial": None} != {**now, "trial": None}:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import hybridbo
 from hybridbo.cli import main
 from hybridbo.optimizer import Optimizer
+from hybridbo.testing import ScriptedBackend
 
 SPACE = {
     "x": {"type": "float", "low": -1, "high": 1},
@@ -413,6 +414,31 @@ def test_what_a_backend_prints_does_not_reach_standard_output(study, monkeypatch
 def test_a_wrong_call_of_the_process(study):
     done = process("tell", "t.db", "s", "0", "nan", cwd=study)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_show_tells_what_each_source_has_brought_and_whether_the_llm_helped(study):
+    named = [{"x": 0.31, "kind": "a"}, {"x": 0.2, "kind": "b", "n": 3}]
+    backend = ScriptedBackend([json.dumps({"configs": named})])
+    with Optimizer.load("t.db", "s", llm=backend) as opt:
+        for _ in range(8):
+            trial = opt.ask()
+            opt.tell(trial, (trial.params["x"] - 0.3) ** 2 + (trial.params["kind"] == "b"))
+        found = opt.attribution()
+    text = ok("show", "t.db", "s")
+    assert "Did the language model help?" in text
+    assert found.verdict in text
+    assert found.reason in text
+    data = json.loads(ok("show", "t.db", "s", "--json"))["attribution"]
+    assert data == json.loads(json.dumps(found.to_dict()))
+    assert [one["trials"] for one in data["sources"] if one["source"] == "llm"] == [2]
+
+
+def test_show_says_nothing_of_an_llm_that_has_named_nothing(study):
+    asked()
+    ok("tell", "t.db", "s", "0", "1.5")
+    text = ok("show", "t.db", "s")
+    assert "Sources" in text
+    assert "language model help" not in text
 
 
 LOADED = """

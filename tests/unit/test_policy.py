@@ -1,7 +1,10 @@
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
 from hybridbo.policy import next_source, trust
 from hybridbo.settings import Settings
@@ -76,10 +79,27 @@ def test_a_belief_that_the_results_bear_out_keeps_its_weight():
 
 @pytest.mark.parametrize(
     ("density", "losses"),
-    [([], []), ([1, 2], [2, 1]), ([1, 2, 3, 4], [4, 3, 2, 1]), ([0] * 9, range(9)), (range(9), [1] * 9)],
+    [([], []), ([1], [2]), ([1, 2], [2, 1]), ([1, 2, 3, 4], [4, 3, 2, 1]), ([0] * 9, range(9)), (range(9), [1] * 9)],
 )
 def test_results_that_say_nothing_leave_the_belief_alone(density, losses):
     assert trust(list(density), list(losses)).weight == 1
+
+
+def chance_of(density, losses):
+    """That the losses, in some other order, would look as bad for the belief: counted."""
+    orders = [spearmanr(density, order).statistic for order in permutations(losses)]
+    return np.mean(np.array(orders) >= spearmanr(density, losses).statistic - 1e-12)
+
+
+@pytest.mark.parametrize("losses", [*permutations([1, 2]), *permutations([1, 2, 3]), *permutations([4, 1, 1, 7])])
+def test_fewer_than_five_results_are_tested_over_all_their_orders(losses):
+    density = range(len(losses))
+    weight = np.clip((chance_of(density, losses) - 0.15) / 0.5, 0, 1)
+    assert trust(list(density), list(losses)).weight == pytest.approx(weight)
+
+
+def test_two_results_can_take_some_of_the_weight_and_four_all_of_it():
+    assert [trust(range(n), range(n)).weight for n in (2, 3, 4)] == pytest.approx([0.7, 1 / 30, 0.0])
 
 
 @given(st.lists(st.tuples(st.floats(-1e300, 1e300), st.floats(allow_nan=False, allow_infinity=False)), max_size=30))

@@ -5,9 +5,21 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 
+from hybridbo.attribution import Attribution, Counterfactual, Place, SourceRecord
 from hybridbo.objective import Objective
 from hybridbo.ports import StudyRecord
-from hybridbo.tables import STUDY_COLUMNS, console_of, params_text, show_table, study_row, trial_data, trials_csv
+from hybridbo.tables import (
+    SOURCE_COLUMNS,
+    STUDY_COLUMNS,
+    console_of,
+    params_text,
+    show_table,
+    source_rows,
+    study_row,
+    trial_data,
+    trials_csv,
+    verdict_rows,
+)
 from hybridbo.trial import Origin, Trial, TrialState
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -92,3 +104,20 @@ def test_a_configuration_in_one_line():
     assert params_text({"lr": 1 / 3, "n": 3, "f": True, "o": None, "s": "adam", "t": "a b"}) == (
         'lr=0.333333 n=3 f=True o=None s=adam t="a b"'
     )
+
+
+def test_sources_and_the_verdict_on_the_llm_in_rows():
+    sources = (
+        SourceRecord("llm", 3, 2, 1, 0.5, 2.25, 1, 0.125),
+        SourceRecord("gp", 1, 0, 0, None, None, 0, None),
+    )
+    evidence = Counterfactual((Place(1, 0.031, 0.002, 0.104),), 0.06, 0.95, 0.4, 12)
+    found = Attribution("helped", "Because.", sources, evidence)
+    assert [dict(zip(SOURCE_COLUMNS, row, strict=True))["by"] for row in source_rows(found)] == ["0.125", "-"]
+    assert source_rows(found)[0] == ["llm", "3", "2", "1", "0.5", "2.2", "1", "0.125"]
+    assert verdict_rows(found) == [
+        ["the LLM's configurations", "helped"],
+        ["why", "Because."],
+        ["trial 1", "3 % of random configurations are as good (90 %: 0 to 10 %)"],
+    ]
+    assert len(verdict_rows(Attribution("cannot tell yet", "Why."))) == 2

@@ -5,7 +5,7 @@ from strategies import spaces_and_points
 
 from hybridbo import knowledge
 from hybridbo.belief import ChoiceBelief, NumericBelief
-from hybridbo.gp.prior import log_density, sample, warp
+from hybridbo.gp.prior import log_density, power, sample, warp
 from hybridbo.space import Categorical, Float, Int, Space
 
 SPACE = Space(
@@ -103,3 +103,13 @@ def test_evenly_spread_points_become_draws_from_the_beliefs():
     assert (moved[:, 2] == SPACE["kind"].to_unit("a")).mean() == pytest.approx(0.9 * 0.8 + 0.1 * 0.5, abs=1e-3)
     assert moved.min() >= 0
     assert moved.max() <= 1
+
+
+def test_beliefs_cool_like_one_over_n_and_later_like_one_over_n_squared():
+    assert [power(0.5, n) for n in (5, 8, 16, 32)] == pytest.approx([3 / 10, 3 / 16, 3 / 64, 3 / 256])
+
+
+def test_beliefs_that_could_not_be_tested_weigh_no_more_than_at_their_first_test():
+    assert [power(1.0, n) for n in (1, 2, 3, 4, 5)] == pytest.approx([0.6] * 5)
+    assert power(1.0, 3, 5) == 1.0  # two trials have failed: that is a test too
+    assert power(1.0, 0) == 0.0

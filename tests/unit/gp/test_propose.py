@@ -1,7 +1,6 @@
 import math
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from hybridbo.belief import NumericBelief
 from hybridbo.errors import SpaceExhausted, SurrogateError
 from hybridbo.gp import acquire
 from hybridbo.gp.process import Process
-from hybridbo.gp.propose import Guide, Observations, _exponent, propose
+from hybridbo.gp.propose import Guide, Observations, propose
 from hybridbo.settings import GPSettings
 from hybridbo.space import Categorical, Float, Int, Space
 
@@ -184,7 +183,11 @@ def test_a_configuration_that_somebody_thinks_well_of_is_a_candidate(monkeypatch
     assert drawn == [[MIXED.encode(point).tolist()]]
 
 
-def test_beliefs_cool_like_one_over_n_and_later_like_one_over_n_squared():
-    guide = Guide(set(), {"x": NumericBelief(0.5, 0.4, 0.6)}, 0.5)
-    assert [_exponent(guide, n) for n in (4, 8, 16, 32)] == pytest.approx([3 / 8, 3 / 16, 3 / 64, 3 / 256])
-    assert _exponent(replace(guide, beliefs={}), 4) == 0
+def test_the_acquisition_is_weighed_with_the_power_that_the_prior_tells(monkeypatch):
+    told = []
+    monkeypatch.setattr("hybridbo.gp.prior.power", lambda *given: told.append(given) or 0.0)
+    beliefs = {"x": NumericBelief(0.5, 0.4, 0.6)}
+    seen = Observations(TEN[:4], np.arange(4.0), np.ones(4, dtype=bool), failed=TEN[4:7])
+    propose(MIXED, seen, Guide(set(), beliefs, 0.5), np.random.default_rng(0), QUICK)
+    propose(MIXED, seen, Guide(set(), {}, 0.0), np.random.default_rng(0), QUICK)
+    assert told == [(0.5, 4, 7)]  # values and ended trials; nobody is asked where there is no belief
