@@ -205,12 +205,20 @@ class TrialStore(Protocol):
         """All changes of the space, oldest first."""
         ...
 
-    def record_call(self, study: str, call: LLMCall) -> None:
-        """Store a call to a language model."""
+    def record_call(self, study: str, call: LLMCall) -> int:
+        """Store a call to a language model, and return the number under which it is kept."""
+        ...
+
+    def settle_call(self, study: str, number: int, call: LLMCall) -> bool:
+        """Put a call in the place of one that was stored before its outcome was known (``LLMCall.is_unsettled``).
+
+        Returns:
+            False, and nothing is changed, if the study has no such call, or somebody has settled it.
+        """
         ...
 
     def get_calls(self, study: str) -> list[LLMCall]:
-        """All calls to a language model, oldest first."""
+        """All calls to a language model, oldest first, each with its number."""
         ...
 
     def record_event(self, study: str, event: Event) -> None:

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from hybridbo import Float, Space, errors
-from hybridbo.consult import Consultant, LLMUsage, without_secrets
-from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, LLMCall, StudyRecord
+from hybridbo.consult import SWITCHED_ON, Consultant, LLMUsage, without_secrets
+from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
 from hybridbo.settings import LLMSettings
 from hybridbo.storage import open_store
 from hybridbo.testing import ScriptedBackend
@@ -49,16 +49,47 @@ def test_failures_are_recorded_and_end_after_the_limit(store):
     assert all(isinstance(answer, ChatFailure) for answer in answers)
     assert len(backend.requests) == 2
     assert "not asked again after 2 failures" in answers[-1].message
-    assert [event.kind for event in store.get_events("s")] == ["llm_failed"] * 2
+    assert [event.kind for event in store.get_events("s")] == ["llm_failed", "llm_failed", "llm_paused"]
     assert [call.result.error for call in store.get_calls("s")] == ["BackendTimeout"] * 2
 
 
-def test_a_refusal_is_final_for_this_process_only(store):
+def test_a_refusal_switches_the_model_off_for_the_study_in_other_processes_too(store):
     one, backend = consultant(store, [errors.BackendRefused("401")])
     assert [one.answer(request(), number).error for number in range(3)] == ["BackendRefused"] * 3
     assert len(backend.requests) == 1
-    another, backend = consultant(store, ["now it works"])
-    assert another.answer(request(), 3).text == "now it works"
+    another, backend = consultant(store, ["unheard"])
+    for task in "tu":  # another question is none to it either
+        answer = another.answer(request(task=task), 3)
+        assert answer.advice == "give up"
+        assert "switched off for this study: 401" in answer.message
+    assert backend.requests == []
+    assert [event.kind for event in store.get_events("s")] == ["llm_failed", "llm_off"]
+
+
+def test_another_key_or_a_call_switches_it_on_again(store):
+    one, backend = consultant(store, [errors.BackendRefused("401"), errors.BackendRefused("402"), "it works"])
+    backend.identity = "scripted, one key"
+    one.answer(request(), 0)
+    backend.identity = "scripted, another key"
+    assert "402" in one.answer(request(), 1).message
+    assert "402" in one.answer(request(), 2).message
+    assert len(backend.requests) == 2
+    store.record_event("s", Event(SWITCHED_ON, "by hand"))
+    assert one.answer(request(), 3).text == "it works"
+
+
+def test_a_server_that_hangs_is_left_alone_for_a_while_and_then_tried_once(store):
+    one, backend = consultant(store, [errors.BackendTimeout("late")] * 9, max_failures=9, breaker_failures=2)
+    answers = [one.answer(request(), number) for number in range(4)]
+    assert len(backend.requests) == 2
+    assert "left alone until" in answers[-1].message
+    other, backend = consultant(store, [errors.BackendTimeout("late")], max_failures=9, breaker_s=0.0)
+    assert isinstance(other.answer(request(), 4), ChatFailure)
+    assert len(backend.requests) == 1  # half open
+    third, backend = consultant(store, ["fine"], max_failures=9)
+    assert "3 failures in a row" in third.answer(request(), 5).message
+    assert backend.requests == []
+    assert [event.kind for event in store.get_events("s")].count("llm_paused") == 1
 
 
 def test_an_unforeseen_exception_of_a_backend_is_a_failure_too(store, monkeypatch):
