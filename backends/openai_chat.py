@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from hybridbo.backends.dialect import Dialect
+from hybridbo.backends.log_guard import guard
 from hybridbo.backends.openai_faults import Fault, Reporter, ServerRefusal, TooLarge, complaint_of, refusal_in
 from hybridbo.backends.openai_reply import first_model, read_reply
 from hybridbo.backends.redact import Redactor
@@ -30,6 +31,7 @@ _LONGEST_REPLY = 4 * 2**20  # bytes
 _LONGEST_REFUSAL = 64 * 2**10
 _LONGEST_PAUSE_S = 5.0
 _FIRST_PAUSE_S = 0.2
+_LONG_USER = 12
 
 _log = logging.getLogger("hybridbo.backends.openai_chat")
 
@@ -55,6 +57,7 @@ class OpenAIChat:
         self._key = (api_key or os.environ.get("OPENAI_API_KEY", "")).strip()
         parts = _parsed(address)
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._redactor = Redactor(self._secrets())
         self._host = parts.netloc.rpartition("@")[2]
         self._url = f"{parts.scheme}://{self._host}{parts.path}"
         hosted = parts.hostname == urlsplit(_HOSTED).hostname
@@ -148,6 +151,7 @@ class OpenAIChat:
         """A client for one attempt, so that closing it on a deadline disturbs no other thread."""
         import openai
 
+        guard(self._redactor)
         headers = {"Accept-Encoding": "identity"}  # what is small on the wire is small in memory
         if self._user or self._password:  # not in the address, which the HTTP library writes into its log
             pair = f"{self._user}:{self._password}".encode()
@@ -172,8 +176,13 @@ class OpenAIChat:
         return f"model {self._model!r} at {self._host}" if self._model else f"the server at {self._host}"
 
     def _reporter(self) -> Reporter:
+        return Reporter(self._who(), self._redactor)
+
+    def _secrets(self) -> tuple[str, ...]:
+        """All that must not be seen; a user name as well where it stands alone, or is long enough to be a key."""
         pair = base64.b64encode(f"{self._user}:{self._password}".encode()).decode() if self._password else ""
-        return Reporter(self._who(), Redactor((self._key, self._password, pair)))
+        user = self._user if not self._password or len(self._user) >= _LONG_USER else ""
+        return self._key, self._password, pair, user
 
 
 def _parsed(address: str) -> SplitResult:
