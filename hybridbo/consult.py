@@ -11,10 +11,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from hybridbo import owner
 from hybridbo.breaker import LOST, is_under_way, judge
@@ -24,8 +22,8 @@ from hybridbo.errors import BackendBadReply, BackendError, BackendTimeout, Backe
 from hybridbo.llm.parse import parse_advice
 from hybridbo.llm.withhold import failure_without_text, numbers_of, without_text
 from hybridbo.once import Once
-from hybridbo.ports import ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall
-from hybridbo.redaction import environment_secrets, redacted
+from hybridbo.ports import CallStore, ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall
+from hybridbo.redaction import without_secrets
 from hybridbo.settings import LLMSettings
 from hybridbo.space import Space
 from hybridbo.stored import UNSETTLED
@@ -40,28 +38,6 @@ _logger = logging.getLogger(__name__)
 _UNDER_WAY = "not answered yet; asked by "
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 _LONGEST_IDENTITY = 300
-
-
-class CallStore(Protocol):
-    """Where calls are kept: a TrialStore, or whatever keeps a study elsewhere."""
-
-    def transaction(self) -> AbstractContextManager[object]:
-        """Make what is done in a block one change, where the store can."""
-
-    def record_call(self, study: str, call: LLMCall) -> int:
-        """Store a call and return its number."""
-
-    def settle_call(self, study: str, number: int, call: LLMCall) -> bool:
-        """Put a call in the place of one whose outcome was not known; False if there is none."""
-
-    def get_calls(self, study: str) -> list[LLMCall]:
-        """All calls, oldest first."""
-
-    def record_event(self, study: str, event: Event) -> None:
-        """Store an event."""
-
-    def get_events(self, study: str) -> Sequence[Event]:
-        """All events that can be read, oldest first."""
 
 
 class Consultant:
@@ -319,8 +295,3 @@ def _owner_of(call: LLMCall) -> str:
 
 def _let_go() -> None:
     """Nothing can stop a backend that we know nothing of; its thread ends when it does, or with the process."""
-
-
-def without_secrets(text: str) -> str:
-    """``text`` with the values of environment variables that hold keys and tokens blotted out, however spelt."""
-    return redacted(text, environment_secrets(), "[secret]")

@@ -35,6 +35,11 @@ def environment_secrets() -> tuple[str, ...]:
     return tuple(value.strip() for value in named if len(value.strip()) >= _SHORTEST_NAMED)
 
 
+def without_secrets(text: str) -> str:
+    """``text`` with the values of environment variables that hold keys and tokens blotted out, however spelt."""
+    return redacted(text, environment_secrets(), "[secret]")
+
+
 @lru_cache(maxsize=64)
 def _spellings(secret: str) -> re.Pattern[str]:
     """Matches a secret: each character as it is or escaped, or the whole within base64 or hexadecimal digits."""

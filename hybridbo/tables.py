@@ -44,33 +44,8 @@ class FullUsage(Usage, Protocol):
         ...
 
     @property
-    def max_calls(self) -> int | None:
-        """The limit of the calls; None without one."""
-        ...
-
-    @property
-    def max_total_tokens(self) -> int | None:
-        """The limit of the tokens."""
-        ...
-
-    @property
-    def max_cost(self) -> float | None:
-        """The limit of the cost."""
-        ...
-
-    @property
-    def calls_left(self) -> int | None:
-        """What is left of the limit of the calls."""
-        ...
-
-    @property
-    def tokens_left(self) -> int | None:
-        """What is left of the limit of the tokens."""
-        ...
-
-    @property
-    def cost_left(self) -> float | None:
-        """What is left of the limit of the cost."""
+    def limits(self) -> Mapping[str, tuple[float, float | None]]:
+        """What there is a limit of, the limit, and what is left of it; None where that is not known."""
         ...
 
 
@@ -117,15 +92,8 @@ def event_data(event: Event) -> dict[str, Any]:
 def usage_data(usage: FullUsage) -> dict[str, Any]:
     """What the language model was asked and what it cost, as JSON data."""
     names = ("calls", "failures", "replayed", "prompt_tokens", "completion_tokens", "cost", "rejected", "repaired")
-    more = ("lost", *(name for limit in _LIMITS for name in limit[1:]))
-    return {name: getattr(usage, name) for name in (*names, *more)}
-
-
-_LIMITS = (
-    ("calls", "max_calls", "calls_left"),
-    ("tokens", "max_total_tokens", "tokens_left"),
-    ("cost", "max_cost", "cost_left"),
-)
+    limits = {name: {"limit": most, "left": left} for name, (most, left) in usage.limits.items()}
+    return {name: getattr(usage, name) for name in (*names, "lost")} | {"limits": limits}
 
 
 def study_data(study: Study, llm: str) -> dict[str, Any]:
@@ -259,10 +227,8 @@ def usage_rows(llm: str, usage: FullUsage) -> list[list[str]]:
         rows.append(["parts of replies", f"{usage.rejected} rejected, {usage.repaired} repaired"])
     if usage.lost:
         rows.append(["lost", f"{usage.lost} calls: their tokens and cost are not known"])
-    for name, limit, left in _LIMITS:
-        if (most := getattr(usage, limit)) is not None:
-            rest = getattr(usage, left)
-            rows.append([f"{name} left", f"{'unknown' if rest is None else number(rest)} of {number(most)}"])
+    for name, (most, left) in usage.limits.items():
+        rows.append([f"{name} left", f"{'unknown' if left is None else number(left)} of {number(most)}"])
     return rows
 
 

@@ -87,6 +87,16 @@ class LLMUsage:
             cost_left=_left(settings.max_cost, used.cost),
         )
 
+    @property
+    def limits(self) -> dict[str, tuple[float, float | None]]:
+        """What there is a limit of: the limit, and what is left of it; None where a price is not known."""
+        every = {
+            "calls": (self.max_calls, self.calls_left),
+            "tokens": (self.max_total_tokens, self.tokens_left),
+            "cost": (self.max_cost, self.cost_left),
+        }
+        return {name: (most, left) for name, (most, left) in every.items() if most is not None}
+
 
 def _left(limit: float | None, used: float | None) -> float | None:
     return None if limit is None or used is None else max(0.0, limit - used)

@@ -156,3 +156,56 @@ def test_a_backend_that_breaks_its_promise_is_a_failure(store, answer):
     one = Consultant(Careless(answer), store, "s", SPACE, LLMSettings())
     assert isinstance(one.answer(request(), 0), ChatFailure)
     assert [event.kind for event in store.get_events("s")] == ["llm_failed"]
+
+
+def test_usage_tells_limits_and_what_is_left():
+    at = datetime.now(UTC)
+    settings = LLMSettings(
+        max_calls=5, max_total_tokens=9000, max_cost=1.0, prices={"m": {"prompt": 1, "completion": 2}}
+    )
+    results = [
+        ChatReply("{}", "m", 1000, 500, cost=0.002),
+        ChatFailure("BackendBadReply", "", model="m", prompt_tokens=100, completion_tokens=0, cost=0.0001),
+        ChatFailure("CallLost", "", model="m"),
+    ]
+    usage = LLMUsage.of([LLMCall(request(), result, 0, at) for result in results], SPACE, settings)
+    assert (usage.calls, usage.failures, usage.lost, usage.calls_left) == (3, 2, 1, 2)
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.cost) == (1100, 500, 0.0021)
+    assert usage.tokens_left == 9000 - 1600 - 4096 - 1  # the lost call may have used all that it could
+    assert usage.cost_left == pytest.approx(1.0 - 0.0021 - (1 + 2 * 4096) / 1e6)
+
+
+def test_an_outcome_that_the_store_could_not_take_is_stored_at_the_next_ask(store, monkeypatch):
+    one, backend = consultant(store, ["paid for"])
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "settle_call", lambda *_: (_ for _ in ()).throw(errors.StoreBusy("held")))
+        with pytest.raises(errors.StoreBusy):
+            one.answer(request(), 0)
+    assert store.get_calls("s")[0].is_unsettled
+    assert one.answer(request(), 0).text == "paid for"
+    assert [call.result.text for call in store.get_calls("s")] == ["paid for"]
+    assert len(backend.requests) == 1
+
+
+def test_an_interrupted_call_is_labelled(store):
+    one, _ = consultant(store, [KeyboardInterrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        one.answer(request(), 0)
+    assert [call.result.error for call in store.get_calls("s")] == ["CallLost"]
+
+
+def test_time_outs_and_lost_connections_of_any_backend_are_told_apart(store):
+    one, _ = consultant(store, [TimeoutError("slow"), ConnectionResetError("gone")], max_failures=9)
+    assert [one.answer(request(), n).error for n in range(2)] == ["BackendTimeout", "BackendUnavailable"]
+
+
+def test_each_ask_has_its_time_and_all_calls_of_one_share_it(store):
+    one, backend = consultant(store, ["a", "b", "c"], max_ask_s=60.0)
+    one.answer(request(task="1"), 0)
+    one.answer(request(task="2"), 0)
+    first, second = (asked.total_s for asked in backend.requests)
+    assert second < first <= 60.0
+    one._left_s = 0.0
+    assert "max_ask_s are used up" in one.answer(request(task="3"), 0).message
+    one.begin()
+    assert one.answer(request(task="3"), 1).text == "c"
