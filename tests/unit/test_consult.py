@@ -209,3 +209,18 @@ def test_each_ask_has_its_time_and_all_calls_of_one_share_it(store):
     assert "max_ask_s are used up" in one.answer(request(task="3"), 0).message
     one.begin()
     assert one.answer(request(task="3"), 1).text == "c"
+
+
+def test_the_budget_is_looked_at_again_within_the_transaction_that_spends_it(store, monkeypatch):
+    one, backend = consultant(store, ["mine"], max_calls=1)
+    begin, calls = store.transaction, [LLMCall(request(task="theirs"), ChatReply("theirs", "m"), 0, datetime.now(UTC))]
+
+    def overtaken():
+        for call in calls[:1]:
+            calls.clear()
+            store.record_call("s", call)  # between our look and our transaction
+        return begin()
+
+    monkeypatch.setattr(store, "transaction", overtaken)
+    assert one.answer(request(), 0).error == "BudgetExhausted"
+    assert backend.requests == []
