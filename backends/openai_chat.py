@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import logging
 import os
 import time
@@ -12,11 +13,12 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from hybridbo.backends.deadline import DeadlineExceeded, within
 from hybridbo.backends.dialect import Dialect
+from hybridbo.backends.log_guard import guard
 from hybridbo.backends.openai_faults import Fault, Reporter, ServerRefusal, TooLarge, complaint_of, refusal_in
 from hybridbo.backends.openai_reply import first_model, read_reply
 from hybridbo.backends.redact import Redactor
+from hybridbo.deadline import DeadlineExceeded, within
 from hybridbo.errors import BackendRefused, InvalidSettings
 from hybridbo.ports import ChatReply, ChatRequest
 
@@ -29,6 +31,7 @@ _LONGEST_REPLY = 4 * 2**20  # bytes
 _LONGEST_REFUSAL = 64 * 2**10
 _LONGEST_PAUSE_S = 5.0
 _FIRST_PAUSE_S = 0.2
+_LONG_USER = 12
 
 _log = logging.getLogger("hybridbo.backends.openai_chat")
 
@@ -54,6 +57,7 @@ class OpenAIChat:
         self._key = (api_key or os.environ.get("OPENAI_API_KEY", "")).strip()
         parts = _parsed(address)
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._redactor = Redactor(self._secrets())
         self._host = parts.netloc.rpartition("@")[2]
         self._url = f"{parts.scheme}://{self._host}{parts.path}"
         hosted = parts.hostname == urlsplit(_HOSTED).hostname
@@ -67,24 +71,35 @@ class OpenAIChat:
         """``"openai:MODEL"``, or ``"openai"`` where the server is to choose."""
         return self._name
 
+    @property
+    def identity(self) -> str:
+        """The name, the host, and a mark that changes with address and key: four digits, which tell nothing of them."""
+        secret = f"{self._url}\n{self._key}\n{self._user}\n{self._password}"
+        return f"{self._name} at {self._host}, mark {hashlib.sha256(secret.encode()).hexdigest()[:4]}"
+
     def __repr__(self) -> str:
         return f"<OpenAIChat {self._name} at {self._host}>"
 
     def complete(self, request: ChatRequest) -> ChatReply:
         """Answer a request.
 
-        Each attempt has ``request.timeout_s``, however the server dawdles; pauses between attempts are short.
+        Each attempt has ``request.timeout_s``, however the server dawdles, and all of them with the short pauses
+        between them ``request.total_s``. An error tells the tokens that the server has counted all the same.
 
         Raises:
             BackendError: Of the class that says whether to retry, fall back or give up.
         """
         started = time.monotonic()
-        outcome: ChatReply | Fault = self._unusable_key() or self._attempt(request)
+        outcome: ChatReply | Fault = self._unusable_key() or self._attempt(_within(request, request.total_s))
         attempts = 1
         while isinstance(outcome, Fault) and outcome.error.advice == "retry" and attempts <= request.retries:
+            pause_s = _pause(attempts, outcome)
+            left_s = None if request.total_s is None else request.total_s - pause_s - (time.monotonic() - started)
+            if left_s is not None and left_s <= 0:
+                break
             _log.info("attempt %d failed: %s", attempts, outcome.error.message)
-            time.sleep(_pause(attempts, outcome))
-            outcome = self._attempt(request)
+            time.sleep(pause_s)
+            outcome = self._attempt(_within(request, left_s))
             attempts += 1
         if isinstance(outcome, Fault):
             raise outcome.error  # made where nothing else was being handled: no context that could show the key
@@ -136,11 +151,14 @@ class OpenAIChat:
         """A client for one attempt, so that closing it on a deadline disturbs no other thread."""
         import openai
 
+        guard(self._redactor)
         headers = {"Accept-Encoding": "identity"}  # what is small on the wire is small in memory
         if self._user or self._password:  # not in the address, which the HTTP library writes into its log
             pair = f"{self._user}:{self._password}".encode()
             headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-        http = openai.DefaultHttpxClient(timeout=timeout_s, event_hooks={"response": [_stop_at_refusal]})
+        http = openai.DefaultHttpxClient(
+            timeout=timeout_s, event_hooks={"response": [_stop_at_refusal]}, follow_redirects=False
+        )
         return openai.OpenAI(
             api_key=self._key or _NO_KEY, base_url=self._url, max_retries=0, timeout=timeout_s,
             default_headers=headers, http_client=http,
@@ -158,8 +176,13 @@ class OpenAIChat:
         return f"model {self._model!r} at {self._host}" if self._model else f"the server at {self._host}"
 
     def _reporter(self) -> Reporter:
+        return Reporter(self._who(), self._redactor)
+
+    def _secrets(self) -> tuple[str, ...]:
+        """All that must not be seen; a user name as well where it stands alone, or is long enough to be a key."""
         pair = base64.b64encode(f"{self._user}:{self._password}".encode()).decode() if self._password else ""
-        return Reporter(self._who(), Redactor((self._key, self._password, pair)))
+        user = self._user if not self._password or len(self._user) >= _LONG_USER else ""
+        return self._key, self._password, pair, user
 
 
 def _parsed(address: str) -> SplitResult:
@@ -190,8 +213,11 @@ def _read(chunks: Iterable[bytes]) -> bytes:
 
 
 def _stop_at_refusal(response: Any) -> None:
-    """Read the beginning of the body of a refusal and leave: the SDK would read all of it, however long."""
-    if response.status_code < 400:
+    """Read the beginning of the body of a refusal and leave: the SDK would read all of it, however long.
+
+    A redirection is one as well: nobody but the address that was given gets the key.
+    """
+    if response.status_code < 300:
         return
     body = bytearray()
     with suppress(Exception):  # cut off in the middle: what came is enough
@@ -205,6 +231,11 @@ def _stop_at_refusal(response: Any) -> None:
 def _close(client: Any) -> None:
     with suppress(Exception):  # it may be closed from two threads at once
         client.close()
+
+
+def _within(request: ChatRequest, left_s: float | None) -> ChatRequest:
+    """The request for an attempt that has no longer than ``left_s``."""
+    return request if left_s is None else replace(request, timeout_s=min(request.timeout_s, left_s))
 
 
 def _pause(attempts: int, fault: Fault) -> float:

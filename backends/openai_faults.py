@@ -16,7 +16,7 @@ _AGAIN_LATER = frozenset({408, 409, 425, 429})
 
 
 class ServerRefusal(Exception):
-    """A response of status 400 or above, its body read no further than is good for us."""
+    """A response of status 300 or above, its body read no further than is good for us."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         super().__init__(status)
@@ -87,6 +87,8 @@ class Reporter:
             return Fault(BackendRefused(said, "The account's quota is used up: top it up, or use another key."))
         if status == 404:
             return Fault(BackendRefused(said, "Check the model's name, and base_url (it often ends in /v1)."))
+        if status < 400:
+            return Fault(BackendRefused(f"{self.who}: HTTP {status}, a redirection.", "Give base_url as it is now."))
         if status >= 500 or status in _AGAIN_LATER:
             hint = "It asks for fewer requests; try later." if status == 429 else "The server failed; try later."
             return Fault(BackendUnavailable(said, hint), _retry_after(refusal.headers))

@@ -8,6 +8,7 @@ from typing import Any
 
 from hybridbo.backends.dialect import clean
 from hybridbo.backends.openai_faults import Reporter
+from hybridbo.errors import BackendBadReply
 from hybridbo.ports import ChatReply
 
 _LARGEST = 2**53  # what a store and every reader of JSON can hold
@@ -25,20 +26,29 @@ def read_reply(body: bytes, model: str, reporter: Reporter) -> ChatReply:
         BackendBadReply: It is no chat completion, or one without text.
     """
     data = read_json(body, reporter)
-    choice = _choice(data, reporter)
-    message = choice.get("message")
-    if not isinstance(message, Mapping):
-        raise reporter.bad_reply(f"a choice whose message is {_kind(message)}")
-    finish = choice.get("finish_reason")
-    text = _text(message, finish, reporter)
-    usage = _mapping(data.get("usage"))
-    named = data.get("model")
+    usage, named = _mapping(data.get("usage")), data.get("model")
+    told = {
+        "prompt_tokens": _tokens(usage.get("prompt_tokens")),
+        "completion_tokens": _tokens(usage.get("completion_tokens")),
+        "cost": _amount(usage.get("cost")),  # some gateways tell what they charge
+    }
+    if isinstance(named, str) and named.strip():
+        model = reporter.redactor.message(clean(named))
+    try:
+        choice = _choice(data, reporter)
+        message = choice.get("message")
+        if not isinstance(message, Mapping):
+            raise reporter.bad_reply(f"a choice whose message is {_kind(message)}")
+        finish = choice.get("finish_reason")
+        text = _text(message, finish, reporter)
+    except BackendBadReply as error:  # of no use, and charged all the same
+        vars(error).update(told, model=model)
+        raise
     return ChatReply(
         text=reporter.redactor.text(clean(text)),  # a server that echoes the key must not write it into the store
-        model=reporter.redactor.message(clean(named)) if isinstance(named, str) and named.strip() else model,
-        prompt_tokens=_tokens(usage.get("prompt_tokens")),
-        completion_tokens=_tokens(usage.get("completion_tokens")),
+        model=model,
         note="the reply was cut off at the longest length" if finish == "length" else "",
+        **told,  # type: ignore[arg-type]
     )
 
 
@@ -114,6 +124,12 @@ def _tokens(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return int(value) if 0 <= value < _LARGEST and value == int(value) else None
+
+
+def _amount(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if 0 <= value < _LARGEST else None
 
 
 def _kind(value: Any) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
-from urllib.parse import quote
+
+from hybridbo.redaction import HIDDEN, redacted
 
 _KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|nvapi)[-_][\w*.\-]{8,}")  # of OpenAI and of those who speak its protocol
 _BEARER = re.compile(r"\b(bearer|basic)\s+[^\s'\",;]{4,}", re.IGNORECASE)
 _USERINFO = re.compile(r"//[^/\s@]+@")
-_SHORTEST = 6  # a shorter "key", such as "none" or "EMPTY", is a placeholder, and may be a word of a good reply
-_HIDDEN = "[key]"
 
 
 @dataclass(frozen=True)
@@ -31,18 +29,11 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without the known secrets, and otherwise as it came: for replies."""
-        for secret in self._spellings():
-            text = text.replace(secret, _HIDDEN)
-        return text
+        return redacted(text, self.secrets)
 
     def message(self, text: str, limit: int = 200) -> str:
         """One short line without secrets or anything that looks like one: for errors."""
         text = self.text(text[:20_000])  # before it is cut short: half a key is a secret too
-        text = _USERINFO.sub("//", _BEARER.sub(rf"\1 {_HIDDEN}", _KEY.sub(_HIDDEN, text)))
+        text = _USERINFO.sub("//", _BEARER.sub(rf"\1 {HIDDEN}", _KEY.sub(HIDDEN, text)))
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= limit else text[: limit - 4].rstrip() + " ..."
-
-    def _spellings(self) -> list[str]:
-        real = [secret for secret in self.secrets if len(secret) >= _SHORTEST]
-        spelt = {way for s in real for way in (s, quote(s), quote(s, safe=""), json.dumps(s)[1:-1])}
-        return sorted(spelt, key=len, reverse=True)

@@ -15,6 +15,7 @@ from hybridbo.consult import Consultant
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
 from hybridbo.ledger import Ledger
+from hybridbo.once import Once
 from hybridbo.parameters import Choice
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, TrialStore
 from hybridbo.trial import History, Outcome, Proposal, Trial, TrialState
@@ -52,6 +53,7 @@ class Asker:
         seed: Seed of every proposal, together with the trial's number.
         ledger: What is known of the study's trials.
         space_text: The space as it is stored.
+        once: Which lasting notes have been told.
         added: Parameters that the space has gained, and the value that stands for each in the trials before it.
         completion: Gives it to them.
     """
@@ -65,6 +67,7 @@ class Asker:
     completion: Completion = field(init=False, repr=False, compare=False)
     ledger: Ledger = field(init=False, repr=False, compare=False)
     space_text: str = field(init=False, repr=False, compare=False)
+    once: Once = field(default_factory=Once, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "completion", Completion(self.engine.space, self.added))
@@ -79,6 +82,8 @@ class Asker:
             StudyMismatch: Another process has altered the space.
         """
         self.check_space()
+        if self.consultant is not None:
+            self.consultant.begin()
         trial = self._requested(holder) or self._offer_again(holder) or self._create(holder)
         return replace(self.completion.trial(trial), heart=self.heart(trial, holder.lease_s))
 
@@ -225,7 +230,8 @@ class Asker:
         if trial is None:
             return None
         for note in proposal.notes:
-            self._note("fallback", note, trial.number)
+            if note not in proposal.lasting or self.once.is_news(self.store, self.study, "fallback", note):
+                self._note("fallback", note, trial.number)
         return self._bound(trial, holder)
 
     def _history(self, *, in_haste: bool = False) -> History:

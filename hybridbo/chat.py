@@ -13,6 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from hybridbo.errors import Advice
 
+_NO_CONTENT = ("timeout_s", "retries", "total_s", "digests")  # of a request: what cannot change the answer
+
 
 @dataclass(frozen=True)
 class ChatRequest:
@@ -29,6 +31,9 @@ class ChatRequest:
         max_tokens: Longest reply.
         timeout_s: Deadline of one attempt, in seconds.
         retries: Further attempts after a time-out or a fault of the server.
+        total_s: Deadline of all attempts together, pauses included, in seconds; None for no other than theirs.
+        digests: The content hash and the topic hash of the request that this one stands for where its texts are not
+            kept; None for a request that has its texts.
     """
 
     purpose: str
@@ -41,16 +46,22 @@ class ChatRequest:
     max_tokens: int = 4096
     timeout_s: float = 60.0
     retries: int = 1
+    total_s: float | None = None
+    digests: tuple[str, str] | None = None
 
     @property
     def content_hash(self) -> str:
         """Hash of everything that can change the answer: the key under which a study reuses a reply."""
+        if self.digests is not None:
+            return self.digests[0]
         content = asdict(self)
-        return _digest({key: content[key] for key in content if key not in ("timeout_s", "retries")})
+        return _digest({key: content[key] for key in content if key not in _NO_CONTENT})
 
     @property
     def topic_hash(self) -> str:
         """Hash of purpose, task and space alone: the key of a recording, which no rewording of a prompt orphans."""
+        if self.digests is not None:
+            return self.digests[1]
         return topic_hash(self.purpose, self.task, self.space)
 
 
@@ -89,6 +100,10 @@ class ChatFailure:
         advice: ``"retry"``, ``"give up"`` or ``"fall back"``, from the error class.
         model: The model that was asked; empty if none was.
         latency_s: Seconds spent.
+        prompt_tokens: As the server reported, which charges for an answer that is of no use too; None if it did not.
+        completion_tokens: As the server reported; None if it did not.
+        cost: In the currency of the user's price list; None if unknown.
+        asked: Who was asked: a name, and a mark that changes with the key and the address; empty if nobody was.
     """
 
     error: str
@@ -96,6 +111,10 @@ class ChatFailure:
     advice: Advice = "fall back"
     model: str = ""
     latency_s: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: float | None = None
+    asked: str = ""
 
 
 @runtime_checkable
@@ -104,7 +123,11 @@ class ChatBackend(Protocol):
 
     @property
     def name(self) -> str:
-        """A specification such as ``"openai:MODEL"``; goes into the store, so it holds no secret."""
+        """A specification such as ``"openai:MODEL"``; goes into the store, so it holds no secret.
+
+        A backend may also have an ``identity``: its name with a mark that changes with its key and address. A study
+        that was refused asks again once it has changed.
+        """
         ...
 
     def complete(self, request: ChatRequest) -> ChatReply:

@@ -1,83 +1,43 @@
 """Answering the engine's requests: from the store if it was asked before, else from the backend, within bounds.
 
-Every call is one row of the store, whatever came of it. A failure never stops a search: the engine is told why there is
-no advice, and the store too.
+Every call is one row of the store, whatever came of it. It is written before the call is made, in one transaction with
+the look at the budget and at the circuit breaker, so that two processes do not both spend what is left; the outcome
+then takes its place. A process that is killed meanwhile leaves the row behind: the call counts, and is labelled as lost
+by whoever asks next. A failure never stops a search: the engine is told why there is no advice, and the store too.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
 
-from hybridbo.errors import BackendBadReply, BackendError, describe_error
+from hybridbo import owner
+from hybridbo.breaker import LOST, is_under_way, judge
+from hybridbo.budget import admit, cost_of
+from hybridbo.deadline import DeadlineExceeded, within
+from hybridbo.errors import BackendBadReply, BackendError, BackendTimeout, BackendUnavailable, describe_error
 from hybridbo.llm.parse import parse_advice
-from hybridbo.ports import ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall
+from hybridbo.llm.withhold import failure_without_text, numbers_of, without_text
+from hybridbo.once import Once
+from hybridbo.ports import CallStore, ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall
+from hybridbo.redaction import without_secrets
 from hybridbo.settings import LLMSettings
 from hybridbo.space import Space
-from hybridbo.stored import reply_to
+from hybridbo.stored import UNSETTLED
+from hybridbo.usage import LLMUsage
+
+__all__ = ["SWITCHED_ON", "CallStore", "Consultant", "LLMUsage", "without_secrets"]
+
+SWITCHED_ON = "llm_on"
+"""The kind of the event that lets a model be asked again, whatever came of the calls before."""
 
 _logger = logging.getLogger(__name__)
-_SHORTEST_SECRET = 8  # shorter values of a *_KEY variable are words, not secrets
-
-
-@dataclass(frozen=True)
-class LLMUsage:
-    """What the language model has been asked and what it cost, over the whole study.
-
-    Attributes:
-        calls: Requests sent to a model, failed ones included; replayed recordings are not.
-        failures: How many of them, or of the replays, gave no reply.
-        replayed: Replies that came from a recording.
-        prompt_tokens: As the servers reported.
-        completion_tokens: As the servers reported.
-        cost: Sum of the known costs; None if none is known.
-        rejected: Parts of replies that were not used.
-        repaired: Parts of replies that were mended.
-    """
-
-    calls: int = 0
-    failures: int = 0
-    replayed: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float | None = None
-    rejected: int = 0
-    repaired: int = 0
-
-    @classmethod
-    def of(cls, calls: Sequence[LLMCall], space: Space) -> LLMUsage:
-        """Add up a study's calls."""
-        replies = [call.result for call in calls if isinstance(call.result, ChatReply)]
-        advice = [parse_advice(reply.text, space) for reply in replies]
-        costs = [reply.cost for reply in replies if reply.cost is not None]
-        return cls(
-            calls=sum(not (isinstance(call.result, ChatReply) and call.result.recorded) for call in calls),
-            failures=len(calls) - len(replies),
-            replayed=sum(reply.recorded for reply in replies),
-            prompt_tokens=sum(reply.prompt_tokens or 0 for reply in replies),
-            completion_tokens=sum(reply.completion_tokens or 0 for reply in replies),
-            cost=sum(costs) if costs else None,
-            rejected=sum(len(part.rejections) for part in advice),
-            repaired=sum(len(part.repairs) for part in advice),
-        )
-
-
-class CallStore(Protocol):
-    """Where calls are kept: a TrialStore, or whatever keeps a study elsewhere."""
-
-    def record_call(self, study: str, call: LLMCall) -> None:
-        """Store a call."""
-
-    def get_calls(self, study: str) -> list[LLMCall]:
-        """All calls, oldest first."""
-
-    def record_event(self, study: str, event: Event) -> None:
-        """Store an event."""
+_UNDER_WAY = "not answered yet; asked by "
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+_LONGEST_IDENTITY = 300
 
 
 class Consultant:
@@ -88,82 +48,227 @@ class Consultant:
         store: Where calls are kept.
         study: The study's name.
         space: To say what of a new reply is usable.
-        settings: After how many failures to stop asking.
-        refusals: What has been refused for good in this process, by topic; shared by those who ask the same backend.
+        settings: The budget, after how many failures to stop asking, and what is stored.
     """
 
-    def __init__(
-        self,
-        backend: ChatBackend,
-        store: CallStore,
-        study: str,
-        space: Space,
-        settings: LLMSettings,
-        refusals: dict[str, ChatFailure] | None = None,
-    ) -> None:
+    def __init__(self, backend: ChatBackend, store: CallStore, study: str, space: Space, settings: LLMSettings) -> None:
         self._backend, self._store, self._study = backend, store, study
         self._space, self._settings = space, settings
         self._answers: dict[str, ChatReply] = {}  # by topic; rebuilt from the store
-        # final for this process: a new one may have a new key
-        self._refusals: dict[str, ChatFailure] = {} if refusals is None else refusals
+        self._once = Once()
+        self._since: datetime | None = None  # when somebody switched the model on last
+        self._left_s = settings.max_ask_s
+        self._unstored: dict[int, LLMCall] = {}  # outcomes that the store could not take, by the number of the call
+
+    def begin(self) -> None:
+        """Another ask begins, with all of ``settings.llm.max_ask_s`` before it."""
+        self._left_s = self._settings.max_ask_s
 
     def answer(self, request: ChatRequest, trial_number: int) -> ChatReply | ChatFailure:
         """The stored reply to the same question, else the backend's, else why there is none.
 
         A question is the same when purpose, task and space are: a study asks each question once, however it is worded.
+        While another process asks it, its answer is waited for.
         """
         topic = request.topic_hash
         if topic in self._answers:
             return self._answers[topic]
-        if topic in self._refusals:
-            return self._refusals[topic]
-        before = [call for call in self._store.get_calls(self._study) if call.request.topic_hash == topic]
-        reply = reply_to(before, request)
-        if reply is not None:
-            self._answers[topic] = reply
-            return reply
-        if len(before) >= self._settings.max_failures:
-            last = before[-1].result
-            why = last.message if isinstance(last, ChatFailure) else ""
-            return ChatFailure("BackendError", f"not asked again after {len(before)} failures; the last: {why}")
-        return self._ask(request, trial_number)
-
-    def _ask(self, request: ChatRequest, trial_number: int) -> ChatReply | ChatFailure:
-        at, started = datetime.now(UTC), time.monotonic()
-        result: ChatReply | ChatFailure
-        try:
-            result = _checked(self._backend.complete(request))
-        except BackendError as error:
-            result = ChatFailure(type(error).__name__, without_secrets(str(error)), error.advice, self._backend.name)
-        except Exception as error:  # noqa: BLE001  # somebody else's backend must not end the search either
-            text = without_secrets(describe_error(error))
-            result = ChatFailure("BackendError", text, "fall back", self._backend.name)
-        if isinstance(result, ChatFailure):
-            seconds = time.monotonic() - started
-            result = ChatFailure(result.error, result.message, result.advice, result.model, seconds)
-        self._store.record_call(self._study, LLMCall(request, result, trial_number, at))
-        self._tell(result, trial_number)
+        started = time.monotonic()
+        result = self._find_or_ask(request, trial_number)
+        if self._left_s is not None:
+            self._left_s -= time.monotonic() - started
         if isinstance(result, ChatReply):
-            self._answers[request.topic_hash] = result
-        elif result.advice == "give up":
-            self._refusals[request.topic_hash] = result
+            self._answers[topic] = result
         return result
 
-    def _tell(self, result: ChatReply | ChatFailure, trial_number: int) -> None:
-        if isinstance(result, ChatFailure):
-            _logger.warning("the language model gave no reply: %s: %s", result.error, result.message)
-            self._store.record_event(
-                self._study, Event("llm_failed", f"{result.error}: {result.message}", trial_number)
-            )
+    def _find_or_ask(self, request: ChatRequest, trial_number: int) -> ChatReply | ChatFailure:
+        until = None if self._left_s is None else time.monotonic() + self._left_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            left_s = None if until is None else until - time.monotonic()
+            wanted = replace(request, total_s=left_s)
+            found = self._look(wanted, self._swept(trial_number), trial_number)
+            if isinstance(found, ChatRequest):
+                with self._store.transaction():  # again: another process may have been faster
+                    found = self._look(wanted, self._store.get_calls(self._study), trial_number)
+                    number = self._reserve(found, trial_number) if isinstance(found, ChatRequest) else 0
+                if isinstance(found, ChatRequest):
+                    return self._ask(found, number, trial_number)
+            if found is not None:
+                return found
+            time.sleep(pause_s if left_s is None else max(0.0, min(pause_s, left_s)))
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    # Whether to ask ----------------------------------------------------------------------------------------------
+
+    def _look(
+        self, request: ChatRequest, calls: Sequence[LLMCall], trial_number: int
+    ) -> ChatReply | ChatFailure | ChatRequest | None:
+        """What is known: the reply, why there is none, the request as it may be sent, or None to wait for another's."""
+        topic = request.topic_hash
+        same = [call for call in calls if call.request.topic_hash == topic]
+        reply = next((call.result for call in same if isinstance(call.result, ChatReply)), None)
+        if reply is not None:
+            return reply
+        if request.total_s is not None and request.total_s <= 0:
+            spent = f"the {self._settings.max_ask_s:g} s of settings.llm.max_ask_s are used up"
+            return ChatFailure(BackendTimeout.__name__, f"{spent}.", BackendTimeout.advice, self._backend.name)
+        if any(is_under_way(call, datetime.now(UTC)) for call in same):
+            return None
+        barred = self._barred(same, calls)
+        if barred is not None and self._is_switched_on():
+            barred = self._barred(same, calls)
+        if barred is not None:
+            return barred
+        admitted = admit(request, calls, self._settings, self._backend.name)
+        if isinstance(admitted, ChatRequest):
+            return admitted
+        self._tell_once("llm_budget", f"{admitted} The language model is not asked any more.", trial_number)
+        return ChatFailure("BudgetExhausted", admitted, "give up", self._backend.name)
+
+    def _barred(self, same: Sequence[LLMCall], calls: Sequence[LLMCall]) -> ChatFailure | None:
+        """Why the model is not asked, after what came of earlier calls."""
+        verdict = judge(calls, datetime.now(UTC), self._settings, asked=self._identity, since=self._since)
+        failed = [call.result for call in same if self._since is None or call.at > self._since]
+        if len(failed) >= self._settings.max_failures and verdict.state != "off":
+            why = failed[-1].message if isinstance(failed[-1], ChatFailure) else ""
+            return ChatFailure("BackendError", f"not asked again after {len(failed)} failures; the last: {why}")
+        if verdict.failure is None or verdict.may_ask:
+            return None
+        return replace(verdict.failure, message=verdict.why, latency_s=0.0)
+
+    def _is_switched_on(self) -> bool:
+        """Whether somebody has switched the model on since this was looked up last."""
+        events = self._store.get_events(self._study)
+        since = next((event.at for event in reversed(events) if event.kind == SWITCHED_ON), None)
+        is_news, self._since = since != self._since, since
+        return is_news
+
+    @property
+    def _identity(self) -> str:
+        """Who is asked: another one once the key or the address has changed, if the backend can tell."""
+        given = getattr(self._backend, "identity", None)
+        return without_secrets(str(given or self._backend.name))[:_LONGEST_IDENTITY]
+
+    # Asking ------------------------------------------------------------------------------------------------------
+
+    def _reserve(self, request: ChatRequest, trial_number: int) -> int:
+        """Store a call before it is made; within the transaction that has found that it may be."""
+        kept = request if self._settings.store_text else without_text(request)
+        result = self._failed(UNSETTLED, f"{_UNDER_WAY}{owner.current()}")
+        return self._store.record_call(self._study, LLMCall(kept, result, trial_number, datetime.now(UTC)))
+
+    def _ask(self, request: ChatRequest, number: int, trial_number: int) -> ChatReply | ChatFailure:
+        at, started = datetime.now(UTC), time.monotonic()
+        result: ChatReply | ChatFailure = self._failed(LOST, "interrupted before the answer came.")
+        try:
+            result = self._asked(request)
+        finally:  # an interrupt passes through, but not without a trace
+            if isinstance(result, ChatFailure):
+                result = replace(result, latency_s=time.monotonic() - started)
+            result = self._settle(LLMCall(request, result, trial_number, at, number))
+        return result
+
+    def _asked(self, request: ChatRequest) -> ChatReply | ChatFailure:
+        """What comes of a call; a deadline of all attempts holds for backends that know of none as well."""
+        model = self._backend.name
+        try:
+            if request.total_s is None:
+                reply = _checked(self._backend.complete(request))
+            else:
+                reply = _checked(within(request.total_s, lambda: self._backend.complete(request), _let_go))
+        except DeadlineExceeded:
+            message = f"{model} gave no reply within the {self._settings.max_ask_s:g} s of settings.llm.max_ask_s."
+            return self._failed(BackendTimeout.__name__, message, BackendTimeout)
+        except BackendError as error:
+            failure = self._failed(type(error).__name__, without_secrets(str(error)), type(error))
+            told = {name: getattr(error, name) for name in ("prompt_tokens", "completion_tokens", "cost")}
+            failure = replace(failure, **told)
+            priced = replace(failure, model=error.model or model)
+            return replace(failure, cost=cost_of(priced, model, self._settings.prices))
+        except Exception as error:  # noqa: BLE001  # somebody else's backend must not end the search either
+            kind = _kind(error)
+            return self._failed(kind.__name__, without_secrets(describe_error(error)), kind)
+        texts = {name: without_secrets(getattr(reply, name)) for name in ("text", "note", "model")}
+        reply = replace(reply, **texts)  # type: ignore[arg-type]
+        return reply if reply.recorded else replace(reply, cost=cost_of(reply, model, self._settings.prices))
+
+    def _failed(self, error: str, message: str, kind: type[BackendError] = BackendError) -> ChatFailure:
+        return ChatFailure(error, message, kind.advice, self._backend.name, asked=self._identity)
+
+    def _settle(self, call: LLMCall) -> ChatReply | ChatFailure:
+        """Store the outcome of a call, and what is to be told of it; the outcome as it is stored."""
+        if isinstance(call.result, ChatFailure):
+            _logger.warning("the language model gave no reply: %s: %s", call.result.error, call.result.message)
+        kept = self._kept(call)
+        self._unstored[call.number or 0] = kept
+        with self._store.transaction():
+            if not self._store.settle_call(self._study, call.number or 0, kept):
+                self._store.record_call(self._study, kept)  # taken for lost meanwhile; never drop what was paid for
+            if isinstance(kept.result, ChatFailure):
+                self._tell_of_failure(kept.result, call.trial_number)
+            elif isinstance(call.result, ChatReply):
+                self._tell_of_reply(call.result, call.trial_number)
+        del self._unstored[call.number or 0]
+        return kept.result
+
+    def _kept(self, call: LLMCall) -> LLMCall:
+        if self._settings.store_text:
+            return call
+        result = call.result
+        kept = numbers_of(result, self._space) if isinstance(result, ChatReply) else failure_without_text(result)
+        return replace(call, request=without_text(call.request), result=kept)
+
+    def _swept(self, trial_number: int) -> list[LLMCall]:
+        """All calls; those whose process is gone are settled as lost first, those that could not be with what came."""
+        for number, kept in list(self._unstored.items()):
+            self._store.settle_call(self._study, number, kept)
+            del self._unstored[number]
+        calls = self._store.get_calls(self._study)
+        gone = [call for call in calls if call.is_unsettled and owner.is_gone(_owner_of(call))]
+        if not gone:
+            return calls
+        message = "the process that asked was killed before the outcome was stored: tokens and cost are not known."
+        for call in gone:
+            result = self._failed(LOST, message)
+            with self._store.transaction():
+                if self._store.settle_call(self._study, call.number or 0, replace(call, result=result)):
+                    _logger.warning("a call to the language model is lost: %s", message)
+                    self._store.record_event(self._study, Event("llm_failed", f"{LOST}: {message}", trial_number))
+        return self._store.get_calls(self._study)
+
+    # Telling -----------------------------------------------------------------------------------------------------
+
+    def _tell_of_failure(self, failure: ChatFailure, trial_number: int) -> None:
+        self._note("llm_failed", f"{failure.error}: {failure.message}", trial_number)
+        calls = self._store.get_calls(self._study)
+        verdict = judge(calls, datetime.now(UTC), self._settings, asked=self._identity, since=self._since)
+        if verdict.state in {"off", "open"}:
+            kind = "llm_off" if verdict.state == "off" else "llm_paused"
+            self._note(kind, f"The language model is {verdict.why}", trial_number)
+
+    def _tell_of_reply(self, reply: ChatReply, trial_number: int) -> None:
+        advice = parse_advice(reply.text, self._space)
+        if not (advice.rejections or advice.repairs or reply.note):
             return
-        advice = parse_advice(result.text, self._space)
-        if advice.rejections or advice.repairs or result.note:
-            rejected = [f" First rejected: {part.part}: {part.why}." for part in advice.rejections[:1]]
-            message = (
-                f"{len(advice.points)} usable configurations, {len(advice.repairs)} parts repaired, "
-                f"{len(advice.rejections)} rejected.{''.join(rejected)} {result.note}"
-            )
-            self._store.record_event(self._study, Event("llm_reply", message.strip(), trial_number))
+        rejected = [f" First rejected: {part.part}: {part.why}." for part in advice.rejections[:1]]
+        message = (
+            f"{len(advice.points)} usable configurations, {len(advice.repairs)} parts repaired, "
+            f"{len(advice.rejections)} rejected.{''.join(rejected if self._settings.store_text else [])} {reply.note}"
+        )
+        self._note("llm_reply", message.strip(), trial_number)
+
+    def _tell_once(self, kind: str, message: str, trial_number: int) -> None:
+        """Record an event unless the study has it already."""
+        if self._once.is_known(self._study, kind, message):
+            return
+        with self._store.transaction():
+            if self._once.is_news(self._store, self._study, kind, message):
+                _logger.warning("%s", message)
+                self._note(kind, message, trial_number)
+
+    def _note(self, kind: str, message: str, trial_number: int) -> None:
+        self._store.record_event(self._study, Event(kind, message, trial_number))
 
 
 def _checked(reply: object) -> ChatReply:
@@ -177,9 +282,16 @@ def _checked(reply: object) -> ChatReply:
     raise BackendBadReply(f"the backend returned {type(reply).__name__}, not a ChatReply with a text.")
 
 
-def without_secrets(text: str) -> str:
-    """``text`` with the values of environment variables that hold keys and tokens blotted out."""
-    for name, value in os.environ.items():
-        if name.upper().endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value, "[secret]")
-    return text
+def _kind(error: Exception) -> type[BackendError]:
+    """The error of ours that an exception of somebody else's backend amounts to."""
+    if isinstance(error, TimeoutError):
+        return BackendTimeout
+    return BackendUnavailable if isinstance(error, ConnectionError) else BackendError
+
+
+def _owner_of(call: LLMCall) -> str:
+    return call.result.message.removeprefix(_UNDER_WAY) if isinstance(call.result, ChatFailure) else ""
+
+
+def _let_go() -> None:
+    """Nothing can stop a backend that we know nothing of; its thread ends when it does, or with the process."""

@@ -137,11 +137,14 @@ class Engine:
         if decision.source == "default":
             return Proposal(self.default_params(), Origin("default", decision.reason))
         advice, trouble = yield from self._advice()
+        notes = (trouble,) if trouble else ()
         if decision.source == "gp":
-            return self._gp(history, taken, guidance.Voice(advice, standing), trouble, rng)
-        if decision.source == "llm":
+            proposal = self._gp(history, taken, guidance.Voice(advice, standing), trouble, rng)
+        elif decision.source == "llm":
             return self._seed(history, taken, advice, trouble, decision.reason)
-        return self._sobol(history, taken, decision.reason, (trouble,) if trouble else (), towards=True)
+        else:
+            proposal = self._sobol(history, taken, decision.reason, notes, towards=True)
+        return replace(proposal, lasting=notes)
 
     def _decide(self, history: History, standing: policy.Standing) -> policy.Decision:
         default_is_open = self._default_key not in history.digested(self.space.any_key).keys
@@ -196,7 +199,7 @@ class Engine:
                 return Proposal(point, Origin("llm", f"{reason} Number {rank + 1} of the LLM's advice.{why}"))
         if trouble is None:
             trouble = f"All {len(advice.points)} usable configurations of the LLM's reply have been tried"
-        return self._sobol(history, taken, reason, (trouble,))
+        return replace(self._sobol(history, taken, reason, (trouble,)), lasting=(trouble,))
 
     # Sources -----------------------------------------------------------------------------------------------------
 

@@ -134,9 +134,20 @@ class StoreTooNew(StoreError):
 
 
 class BackendError(HybridboError):
-    """The language model gave no usable reply; the search can go on without it."""
+    """The language model gave no usable reply; the search can go on without it.
+
+    Attributes:
+        prompt_tokens: What the server says that it read all the same, and charges for; None if it does not say.
+        completion_tokens: What it says that it wrote.
+        cost: What it says that this cost.
+        model: The model that it says it used; empty if it does not say.
+    """
 
     advice: ClassVar[Advice] = "fall back"
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: float | None = None
+    model: str = ""
 
 
 class BackendTimeout(BackendError):

@@ -16,7 +16,7 @@ from hybridbo import accounting, altering, executing, knowledge, leases, loop, o
 from hybridbo.asking import Asker, Holder
 from hybridbo.attribution import Attribution
 from hybridbo.backends import get_backend
-from hybridbo.consult import Consultant, LLMUsage, without_secrets
+from hybridbo.consult import SWITCHED_ON, Consultant, LLMUsage, without_secrets
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, TrialNotFound, describe_error
 from hybridbo.guidance import TrustReport
@@ -424,7 +424,15 @@ class Optimizer:
     @property
     def llm_usage(self) -> LLMUsage:
         """Calls, tokens, cost, rejected and repaired parts of replies, over the whole study."""
-        return LLMUsage.of(self.store.get_calls(self.study), self.space)
+        return LLMUsage.of(self.store.get_calls(self.study), self.space, self.settings.llm)
+
+    def switch_llm_on(self) -> None:
+        """Let the language model be asked again, whatever came of the calls so far; the budget stays as it is.
+
+        For when a refusal (401, 403, 404, a used-up quota) has switched it off for the study and what was wrong is put
+        right elsewhere: with another key, address or model it is asked again without this.
+        """
+        self.note(SWITCHED_ON, "Somebody has switched the language model on.")
 
     @property
     def trust(self) -> TrustReport:

@@ -18,6 +18,7 @@ from hybridbo.trial import Outcome, Proposal, Trial
 
 __all__ = [
     "Alteration",
+    "CallStore",
     "Changes",
     "ChatBackend",
     "ChatFailure",
@@ -30,6 +31,34 @@ __all__ = [
     "TrialStore",
     "topic_hash",
 ]
+
+
+class CallStore(Protocol):
+    """Where calls are kept: a TrialStore, or whatever keeps a study elsewhere."""
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Make what is done in a block one change, where the store can."""
+        ...
+
+    def record_call(self, study: str, call: LLMCall) -> int:
+        """Store a call and return its number."""
+        ...
+
+    def settle_call(self, study: str, number: int, call: LLMCall) -> bool:
+        """Put a call in the place of one whose outcome was not known; False if there is none."""
+        ...
+
+    def get_calls(self, study: str) -> list[LLMCall]:
+        """All calls, oldest first."""
+        ...
+
+    def record_event(self, study: str, event: Event) -> None:
+        """Store an event."""
+        ...
+
+    def get_events(self, study: str) -> Sequence[Event]:
+        """All events that can be read, oldest first."""
+        ...
 
 
 @runtime_checkable
@@ -205,12 +234,20 @@ class TrialStore(Protocol):
         """All changes of the space, oldest first."""
         ...
 
-    def record_call(self, study: str, call: LLMCall) -> None:
-        """Store a call to a language model."""
+    def record_call(self, study: str, call: LLMCall) -> int:
+        """Store a call to a language model, and return the number under which it is kept."""
+        ...
+
+    def settle_call(self, study: str, number: int, call: LLMCall) -> bool:
+        """Put a call in the place of one that was stored before its outcome was known (``LLMCall.is_unsettled``).
+
+        Returns:
+            False, and nothing is changed, if the study has no such call, or somebody has settled it.
+        """
         ...
 
     def get_calls(self, study: str) -> list[LLMCall]:
-        """All calls to a language model, oldest first."""
+        """All calls to a language model, oldest first, each with its number."""
         ...
 
     def record_event(self, study: str, event: Event) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hybridbo.errors import InvalidSettings
 from hybridbo.values import shown
@@ -27,6 +28,13 @@ class _Settings(BaseModel, metaclass=_OurErrors):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Price(_Settings):
+    """What a model costs per million tokens, in any currency: the same for all prices of a study."""
+
+    prompt: float = Field(ge=0, description="for a million tokens sent")
+    completion: float = Field(ge=0, description="for a million tokens received")
+
+
 class LLMSettings(_Settings):
     """How the language model is asked."""
 
@@ -36,6 +44,34 @@ class LLMSettings(_Settings):
     max_failures: int = Field(3, ge=1, description="failed requests after which a study stops asking")
     temperature: float | None = Field(0.0, ge=0, le=2, description="None leaves it to the server")
     max_tokens: int = Field(4096, ge=64, description="longest reply, in tokens")
+    max_calls: int | None = Field(None, ge=0, description="requests sent for the study; None for no limit")
+    max_total_tokens: int | None = Field(
+        None, ge=0, description="tokens sent and received for the study, with a guess at those that nobody reported"
+    )
+    max_cost: float | None = Field(None, ge=0, description="what the study may cost, in the currency of the prices")
+    prices: dict[str, Price] = Field(
+        {},
+        description='by model, or by "*" for all others: {"MODEL": {"prompt": 0.15, "completion": 0.60}} per million',
+    )
+    max_ask_s: float | None = Field(
+        None, gt=0, description="seconds that one ask may spend on the model: all calls, attempts and pauses of it"
+    )
+    breaker_failures: int | None = Field(
+        2, ge=1, description="time-outs or faults of the server in a row after which it is left alone; None for never"
+    )
+    breaker_s: float = Field(300.0, ge=0, description="for how many seconds; then one call is tried")
+    store_text: bool = Field(
+        default=True, description="False keeps hashes of requests and replies in the store, and the advice as numbers"
+    )
+
+    @model_validator(mode="after")
+    def _has_prices(self) -> Self:
+        if self.max_cost is not None and not self.prices:
+            raise ValueError('a limit of the cost needs prices={"MODEL": {"prompt": ..., "completion": ...}}')
+        return self
+
+    def __hash__(self) -> int:  # prices are a dict
+        return hash(json.dumps(self.model_dump(), sort_keys=True))
 
 
 class GPSettings(_Settings):

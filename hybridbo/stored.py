@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
 from hybridbo.chat import ChatFailure, ChatReply, ChatRequest
 from hybridbo.parameters import Params
 from hybridbo.trial import Trial
+
+UNSETTLED = "CallUnsettled"
+"""The error of a call that is stored before it is made, so that a process killed meanwhile leaves it behind."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,19 @@ class LLMCall:
         result: The reply, or why there is none.
         trial_number: The trial that was about to be proposed.
         at: When the request was sent, UTC.
+        number: Under which a store keeps it; None until it is stored.
     """
 
     request: ChatRequest
     result: ChatReply | ChatFailure
     trial_number: int
     at: datetime
+    number: int | None = field(default=None, compare=False)
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether it was stored before its outcome was known, and nothing has been heard of it since."""
+        return isinstance(self.result, ChatFailure) and self.result.error == UNSETTLED
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,16 @@ class FullUsage(Usage, Protocol):
         """Parts of replies that were mended."""
         ...
 
+    @property
+    def lost(self) -> int:
+        """Calls whose outcome nobody knows."""
+        ...
+
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float | None]]:
+        """What there is a limit of, the limit, and what is left of it; None where that is not known."""
+        ...
+
 
 class Study(Protocol):
     """What is told of a study; an Optimizer has it all."""
@@ -87,7 +97,8 @@ def event_data(event: Event) -> dict[str, Any]:
 def usage_data(usage: FullUsage) -> dict[str, Any]:
     """What the language model was asked and what it cost, as JSON data."""
     names = ("calls", "failures", "replayed", "prompt_tokens", "completion_tokens", "cost", "rejected", "repaired")
-    return {name: getattr(usage, name) for name in names}
+    limits = {name: {"limit": most, "left": left} for name, (most, left) in usage.limits.items()}
+    return {name: getattr(usage, name) for name in (*names, "lost")} | {"limits": limits}
 
 
 def study_data(study: Study, llm: str) -> dict[str, Any]:
@@ -220,6 +231,10 @@ def usage_rows(llm: str, usage: FullUsage) -> list[list[str]]:
         rows.append(["cost", "none: a recording was replayed"])
     if usage.calls or usage.replayed:
         rows.append(["parts of replies", f"{usage.rejected} rejected, {usage.repaired} repaired"])
+    if usage.lost:
+        rows.append(["lost", f"{usage.lost} calls: their tokens and cost are not known"])
+    for name, (most, left) in usage.limits.items():
+        rows.append([f"{name} left", f"{'unknown' if left is None else number(left)} of {number(most)}"])
     return rows
 
 

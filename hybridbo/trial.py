@@ -59,12 +59,15 @@ class Proposal:
         origin: Who proposes it, and why.
         notes: What was given up on the way (advice, a fit), one sentence each; goes into the store's events.
         trust: What each belief weighs, and why, one sentence each; empty where none was asked.
+        lasting: Those of the notes that hold for later trials as well (a reply without a usable configuration): one
+            event tells of them, not one for every trial.
     """
 
     params: Params = field(hash=False)
     origin: Origin
     notes: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
+    lasting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 from hybridbo.parameters import Params
 from hybridbo.ports import Alteration, Changes, Completer, Event, LLMCall, StudyRecord
 from hybridbo.storage import faults, records, rows, texts
+from hybridbo.stored import UNSETTLED
 from hybridbo.trial import Outcome, Proposal, Trial, TrialState
 
 _OPEN = (TrialState.RUNNING, TrialState.STALE)
@@ -254,11 +255,23 @@ class MemoryStore:
         with self._lock:
             return list(self._get(study).alterations)
 
-    def record_call(self, study: str, call: LLMCall) -> None:
+    def record_call(self, study: str, call: LLMCall) -> int:
         """See :class:`~hybridbo.ports.TrialStore`."""
         row = records.encode_call(call)
         with self._lock:
-            self._get(study).calls.append(row)
+            calls = self._get(study).calls
+            calls.append({**row, "id": len(calls) + 1})
+            return len(calls)
+
+    def settle_call(self, study: str, number: int, call: LLMCall) -> bool:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        row = records.encode_call(call)
+        with self._lock:
+            calls = self._get(study).calls
+            if not 0 < number <= len(calls) or calls[number - 1]["error"] != UNSETTLED:
+                return False
+            calls[number - 1] = {**row, "id": number}
+            return True
 
     def get_calls(self, study: str) -> list[LLMCall]:
         """See :class:`~hybridbo.ports.TrialStore`."""

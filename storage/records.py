@@ -65,8 +65,11 @@ def encode_call(call: LLMCall) -> dict[str, Any]:
 def decode_call(row: Row) -> LLMCall:
     """The call of a row."""
     stored = json.loads(verified("llm_calls", row)["request"])
-    request = ChatRequest(**{name: stored[name] for name in _REQUEST_FIELDS if name in stored})
-    return LLMCall(request, _decode_result(row), row["trial_number"], decode_time(row["at"]))
+    given = {name: stored[name] for name in _REQUEST_FIELDS if name in stored}
+    if (digests := given.get("digests")) is not None:
+        given["digests"] = tuple(digests)
+    request = ChatRequest(**given)
+    return LLMCall(request, _decode_result(row), row["trial_number"], decode_time(row["at"]), row.get("id"))
 
 
 def decode_queued(row: Row) -> Params:
@@ -92,29 +95,35 @@ def decode_event(row: Row) -> Event:
 
 def _encode_result(result: ChatReply | ChatFailure) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(_RESULT_COLUMNS)
-    row |= {"model": encode_text(result.model), "latency_s": measured(result.latency_s) or 0.0, "recorded": 0}
+    row |= {
+        "model": encode_text(result.model),
+        "latency_s": measured(result.latency_s) or 0.0,
+        "prompt_tokens": _count(result.prompt_tokens),
+        "completion_tokens": _count(result.completion_tokens),
+        "cost": measured(result.cost),
+        "recorded": 0,
+    }
     if isinstance(result, ChatFailure):
         return row | {
             "error": encode_text(result.error),
             "error_message": encode_text(result.message),
             "advice": result.advice,
+            "note": encode_text(result.asked) if result.asked else None,
         }
     return row | {
         "reply": encode_text(result.text),
-        "prompt_tokens": _count(result.prompt_tokens),
-        "completion_tokens": _count(result.completion_tokens),
-        "cost": measured(result.cost),
         "note": encode_text(result.note),
         "recorded": int(result.recorded),
     }
 
 
 def _decode_result(row: Row) -> ChatReply | ChatFailure:
+    numbers = {name: row[name] for name in ("prompt_tokens", "completion_tokens", "cost", "latency_s")}
     if row["error"] is not None:
         error, message, model = (decode_text(row[name]) for name in ("error", "error_message", "model"))
-        return ChatFailure(error, message, row["advice"], model, row["latency_s"])
+        asked = decode_text(row["note"]) if row["note"] else ""
+        return ChatFailure(error, message, row["advice"], model, asked=asked, **numbers)
     reply, model, note = (decode_text(row[name]) for name in ("reply", "model", "note"))
-    numbers = {name: row[name] for name in ("prompt_tokens", "completion_tokens", "cost", "latency_s")}
     return ChatReply(reply, model, note=note, recorded=bool(row["recorded"]), **numbers)
 
 

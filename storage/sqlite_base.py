@@ -14,6 +14,7 @@ from hybridbo.parameters import Params
 from hybridbo.ports import Alteration, Completer, Event, LLMCall
 from hybridbo.storage import faults, records, rows, statements, sums, texts
 from hybridbo.storage.sqlite_file import SqliteFile
+from hybridbo.stored import UNSETTLED
 
 _log = logging.getLogger("hybridbo.storage")
 
@@ -58,9 +59,18 @@ class SqliteBase:
 
     # Calls and events --------------------------------------------------------------------------------------------
 
-    def record_call(self, study: str, call: LLMCall) -> None:
+    def record_call(self, study: str, call: LLMCall) -> int:
         """See :class:`~hybridbo.ports.TrialStore`."""
-        self._record("llm_calls", study, records.encode_call(call))
+        return self._record("llm_calls", study, records.encode_call(call))
+
+    def settle_call(self, study: str, number: int, call: LLMCall) -> bool:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        row = {"study": texts.clean(study), **records.encode_call(call)}
+        row["checksum"] = sums.of_row("llm_calls", row)
+        with self._file.writing() as db:
+            self._count(db, study)
+            changed = db.conn.execute(statements.settle(row), (*row.values(), number, UNSETTLED)).rowcount
+        return changed > 0
 
     def get_calls(self, study: str) -> list[LLMCall]:
         """See :class:`~hybridbo.ports.TrialStore`."""
@@ -138,10 +148,10 @@ class SqliteBase:
                 self._count(db, study)
         return found
 
-    def _record(self, table: str, study: str, row: dict[str, Any]) -> None:
+    def _record(self, table: str, study: str, row: dict[str, Any]) -> int:
         with self._file.writing() as db:
             self._count(db, study)
-            insert(db, table, {"study": texts.clean(study), **row})
+            return insert(db, table, {"study": texts.clean(study), **row})
 
     def _recorded(self, table: str, study: str) -> list[dict[str, Any]]:
         """The rows of a study, oldest first and none of them missing: the table is held against its index."""
@@ -173,8 +183,11 @@ class SqliteBase:
             raise faults.unreadable_row(self.location, table, error) from error
 
 
-def insert(db: Database, table: str, row: dict[str, Any]) -> None:
-    """Insert a row with its checksum; unlike sqlite-utils' ``insert``, never create a table that ought to be there."""
+def insert(db: Database, table: str, row: dict[str, Any]) -> int:
+    """Insert a row with its checksum and return its id.
+
+    Unlike sqlite-utils' ``insert``, never create a table that ought to be there.
+    """
     row = {**row, "checksum": sums.of_row(table, row)}
     sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"  # noqa: S608 - our own names
-    db.execute(sql, list(row.values()))
+    return db.execute(sql, list(row.values())).lastrowid or 0

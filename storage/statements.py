@@ -7,6 +7,8 @@ commit.
 
 # ruff: noqa: S608 - nothing but our own column names goes into these texts
 
+from collections.abc import Iterable
+
 from hybridbo.storage import rows
 
 _TRIAL = ", ".join(rows.TRIAL_COLUMNS)
@@ -79,3 +81,11 @@ REQUEUE = """
     UPDATE queue SET params = ?2, config_key = ?3, checksum = hybridbo_sum(study, ?2, queued_at, ?3) WHERE id = ?1
 """
 SET_SPACE = "UPDATE studies SET space = ?2, checksum = ?3 WHERE name = ?1"
+
+
+def settle(columns: Iterable[str]) -> str:
+    """Put a row in the place of an unsettled call; ``?`` are its columns, its id and the error of such a call."""
+    columns = list(columns)
+    values = ", ".join(f"{column} = ?{i}" for i, column in enumerate(columns, 1))
+    n, study = len(columns), columns.index("study") + 1
+    return f"UPDATE llm_calls SET {values} WHERE id = ?{n + 1} AND study = ?{study} AND error = ?{n + 2}"

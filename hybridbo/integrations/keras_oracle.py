@@ -76,7 +76,6 @@ class HybridOracle(keras_tuner.Oracle):
         self._settings = Settings.of(settings)
         self._task, self._backend = task or "", get_backend(llm)
         self._record = Record()
-        self._refusals: dict[str, ChatFailure] = {}
         self._told: set[str] = set()
         super().__init__(
             objective=objective,
@@ -201,7 +200,7 @@ class HybridOracle(keras_tuner.Oracle):
             if self._backend is None:
                 return ChatFailure("BackendError", "no language model is set")
             llm = self._settings.llm
-            consultant = Consultant(self._backend, self._record, "", space, llm, self._refusals)
+            consultant = Consultant(self._backend, self._record, "", space, llm)
             return answer_growing(consultant, self._record.get_calls(), request, number, llm)
 
         try:

@@ -6,6 +6,7 @@ All of it goes into the ``oracle.json`` of the project, as plain data.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -19,6 +20,7 @@ from hybridbo.objective import SINGLE
 from hybridbo.parameters import Params, is_number
 from hybridbo.ports import Event, LLMCall
 from hybridbo.storage.records import decode_call, encode_call
+from hybridbo.stored import UNSETTLED
 from hybridbo.trial import History, Origin, Trial, TrialState
 
 _ELSEWHERE = Origin("user", "Proposed by another oracle.")
@@ -42,13 +44,29 @@ class Record:
     events: list[Event] = field(default_factory=list)
     _calls: list[dict[str, Any]] = field(default_factory=list)
 
-    def record_call(self, study: str, call: LLMCall) -> None:  # noqa: ARG002  # the port names the study
+    def transaction(self) -> AbstractContextManager[None]:
+        """Nobody else has this record: KerasTuner's workers ask the one oracle of a search."""
+        return nullcontext()
+
+    def record_call(self, study: str, call: LLMCall) -> int:  # noqa: ARG002  # the port names the study
         """Keep a call to the language model."""
-        self._calls.append(dict(encode_call(call)))
+        self._calls.append({**encode_call(call), "id": len(self._calls)})
+        return len(self._calls) - 1
+
+    def settle_call(self, study: str, number: int, call: LLMCall) -> bool:  # noqa: ARG002  # as above
+        """Put a call in the place of one whose outcome was not known."""
+        if not 0 <= number < len(self._calls) or self._calls[number]["error"] != UNSETTLED:
+            return False
+        self._calls[number] = {**encode_call(call), "id": number}
+        return True
 
     def get_calls(self, study: str = "") -> list[LLMCall]:  # noqa: ARG002  # as above
         """All calls, oldest first."""
-        return [decode_call(row) for row in self._calls]
+        return [decode_call({**row, "id": number}) for number, row in enumerate(self._calls)]
+
+    def get_events(self, study: str = "") -> list[Event]:  # noqa: ARG002  # as above
+        """All events, oldest first."""
+        return self.events
 
     def record_event(self, study: str, event: Event) -> None:  # noqa: ARG002  # as above
         """Keep an event."""

@@ -58,7 +58,6 @@ class Asker:
     backend: ChatBackend | None
     seed: int | None
     given: Columns | None
-    _refusals: dict[str, ChatFailure] = field(default_factory=dict, compare=False)
     _told: set[tuple[str, str]] = field(default_factory=set, compare=False)
 
     def warn(self, study: Study, trial: FrozenTrial, note: str) -> None:
@@ -134,7 +133,7 @@ class Asker:
         """Who answers the engine's questions about a space; what was refused for good is not asked again."""
         if self.backend is None:
             return None
-        return Consultant(self.backend, calls, study.study_name, space, self.settings.llm, self._refusals)
+        return Consultant(self.backend, calls, study.study_name, space, self.settings.llm)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -31,6 +32,8 @@ FALLBACK = "hybridbo:fallback"
 DELEGATED = "hybridbo:delegated"
 CONSTRAINTS = "constraints"  # Optuna's: a list of what constraints_func returned, or constraints:NAME for each
 _CALL = "hybridbo:call:"
+_SETTLED = "+"  # behind the key of a call: its outcome, in place of what was kept before it was known
+_MOST_CALLS = 10**6  # of one trial
 _LONGEST = 60_000  # bytes of one attribute: a TEXT column of MySQL holds 65,535
 
 
@@ -107,13 +110,30 @@ class StudyCalls:
     def __init__(self, study: Study, events: list[Event]) -> None:
         self._study, self._events = study, events
 
-    def record_call(self, study: str, call: LLMCall) -> None:  # noqa: ARG002  # the port names the study
+    def transaction(self) -> AbstractContextManager[None]:
+        """Optuna's storages have none: processes that ask in the same moment may each spend what is left."""
+        return nullcontext()
+
+    def record_call(self, study: str, call: LLMCall) -> int:  # noqa: ARG002  # the port names the study
         """Keep a call."""
+        k = self._unused(call.trial_number)
+        self._put(f"{_CALL}{call.trial_number}.{k}", call)
+        return call.trial_number * _MOST_CALLS + k
+
+    def settle_call(self, study: str, number: int, call: LLMCall) -> bool:  # noqa: ARG002  # as above
+        """Keep the outcome of a call beside what was kept before it was known."""
+        key = "{}{}.{}".format(_CALL, *divmod(number, _MOST_CALLS))
+        attrs = study_attrs(self._study)
+        if key not in attrs or f"{key}{_SETTLED}" in attrs:
+            return False
+        self._put(f"{key}{_SETTLED}", call)
+        return True
+
+    def _put(self, key: str, call: LLMCall) -> None:
         from hybridbo.storage.records import encode_call
 
         text = json.dumps(encode_call(call))
         pieces = [text[i : i + _LONGEST] for i in range(0, len(text), _LONGEST)]
-        key = self._unused_key(call.trial_number)
         for number, piece in enumerate(pieces):
             put_study(self._study, f"{key}:{number}", piece)
         put_study(self._study, key, len(pieces))
@@ -124,10 +144,10 @@ class StudyCalls:
 
         attrs, calls = study_attrs(self._study), []
         for key in sorted(attrs):
-            if key.startswith(_CALL) and isinstance(attrs[key], int):
+            if key.startswith(_CALL) and isinstance(attrs[key], int) and f"{key}{_SETTLED}" not in attrs:
                 try:
                     text = "".join(attrs[f"{key}:{number}"] for number in range(attrs[key]))
-                    calls.append(decode_call(json.loads(text)))
+                    calls.append(decode_call({**json.loads(text), "id": _number(key)}))
                 except (KeyError, TypeError, ValueError):
                     continue  # another program's, or a newer hybridbo's
         return sorted(calls, key=lambda call: call.trial_number)
@@ -136,8 +156,18 @@ class StudyCalls:
         """Gather an event."""
         self._events.append(event)
 
-    def _unused_key(self, trial_number: int) -> str:
+    def get_events(self, study: str) -> list[Event]:  # noqa: ARG002  # as above
+        """Those of the call under way: no others are kept."""
+        return self._events
+
+    def _unused(self, trial_number: int) -> int:
         attrs, k = study_attrs(self._study), 0
         while f"{_CALL}{trial_number}.{k}" in attrs:
             k += 1
-        return f"{_CALL}{trial_number}.{k}"
+        return k
+
+
+def _number(key: str) -> int:
+    """The number of a call, from its key."""
+    trial_number, _, k = key.removeprefix(_CALL).removesuffix(_SETTLED).partition(".")
+    return int(trial_number) * _MOST_CALLS + int(k)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from hypothesis import strategies as st
 
 from hybridbo.errors import InvalidParams, InvalidSettings, StudyNotFound, TellConflict
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord, TrialStore
+from hybridbo.stored import UNSETTLED
 from hybridbo.testing.store_alterations import AlterationClauses
 from hybridbo.testing.store_cases import (
     STUDY,
@@ -112,6 +114,7 @@ class StoreContract(TrialClauses, LeaseClauses, AlterationClauses, TextClauses):
             lambda: store.enqueue("none", {"x": 1}, key=""),
             lambda: store.get_queue("none"),
             lambda: store.record_call("none", a_call(ChatReply("", "m"))),
+            lambda: store.settle_call("none", 1, a_call(ChatReply("", "m"))),
             lambda: store.get_calls("none"),
             lambda: store.record_event("none", Event("k", "m")),
             lambda: store.get_events("none"),
@@ -161,6 +164,45 @@ class StoreContract(TrialClauses, LeaseClauses, AlterationClauses, TextClauses):
         request = store.get_calls(STUDY)[0].request
         assert request.content_hash == a_call(result).request.content_hash
         assert request.topic_hash == a_call(result).request.topic_hash
+
+    def test_failure_comes_back_with_what_it_cost_and_who_was_asked(self, store: TrialStore) -> None:
+        failure = ChatFailure("BackendBadReply", "no text", "fall back", "m", 1.5, 12, 34, 0.25, "m at here, mark 0a1b")
+        store.record_call(STUDY, a_call(failure))
+        assert store.get_calls(STUDY)[0].result == failure
+
+    def test_request_whose_texts_are_not_kept_has_their_hashes(self, store: TrialStore) -> None:
+        call = a_call(ChatReply("{}", "m"))
+        bare = replace(call.request, task="", space={}, system="", user="", schema=None, digests=("content", "topic"))
+        store.record_call(STUDY, replace(call, request=bare))
+        [back] = store.get_calls(STUDY)
+        assert back.request == bare
+        assert (back.request.content_hash, back.request.topic_hash) == ("content", "topic")
+
+    def test_call_is_settled_once_and_keeps_its_place(self, store: TrialStore) -> None:
+        number = store.record_call(STUDY, a_call(ChatFailure(UNSETTLED, "asked"), 3))
+        later = store.record_call(STUDY, a_call(ChatReply("later", "m"), 4))
+        assert [call.number for call in store.get_calls(STUDY)] == [number, later]
+        assert store.get_calls(STUDY)[0].is_unsettled
+        settled = a_call(ChatReply("text", "m", 1, 2, 0.5), 3)
+        assert store.settle_call(STUDY, number, settled)
+        assert not store.settle_call(STUDY, number, a_call(ChatReply("another", "m"), 3))
+        assert not store.settle_call(STUDY, later, settled)
+        assert not store.settle_call(STUDY, 10**6, settled)
+        assert store.get_calls(STUDY) == [settled, a_call(ChatReply("later", "m"), 4)]
+        assert [call.number for call in store.get_calls(STUDY)] == [number, later]
+
+    def test_call_of_another_study_is_not_settled(self, store: TrialStore) -> None:
+        store.create_study(a_study("other"))
+        number = store.record_call(STUDY, a_call(ChatFailure(UNSETTLED, "asked")))
+        assert not store.settle_call("other", number, a_call(ChatReply("text", "m")))
+        assert store.get_calls(STUDY)[0].is_unsettled
+
+    def test_call_is_settled_by_one_of_many(self, store: TrialStore) -> None:
+        number = store.record_call(STUDY, a_call(ChatFailure(UNSETTLED, "asked")))
+        calls = [a_call(ChatReply(str(i), "m")) for i in range(THREADS)]
+        won = at_once([lambda call=call: store.settle_call(STUDY, number, call) for call in calls])  # type: ignore[misc]
+        assert won.count(True) == 1
+        assert store.get_calls(STUDY) == [calls[won.index(True)]]
 
     def test_calls_are_in_the_order_of_recording(self, store: TrialStore) -> None:
         calls = [a_call(ChatReply(str(i), "m"), number) for i, number in enumerate((3, 3, 0))]

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from hybridbo import Float, Space, errors
-from hybridbo.consult import Consultant, LLMUsage, without_secrets
-from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, LLMCall, StudyRecord
+from hybridbo.consult import SWITCHED_ON, Consultant, LLMUsage, without_secrets
+from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
 from hybridbo.settings import LLMSettings
 from hybridbo.storage import open_store
 from hybridbo.testing import ScriptedBackend
@@ -49,16 +49,47 @@ def test_failures_are_recorded_and_end_after_the_limit(store):
     assert all(isinstance(answer, ChatFailure) for answer in answers)
     assert len(backend.requests) == 2
     assert "not asked again after 2 failures" in answers[-1].message
-    assert [event.kind for event in store.get_events("s")] == ["llm_failed"] * 2
+    assert [event.kind for event in store.get_events("s")] == ["llm_failed", "llm_failed", "llm_paused"]
     assert [call.result.error for call in store.get_calls("s")] == ["BackendTimeout"] * 2
 
 
-def test_a_refusal_is_final_for_this_process_only(store):
+def test_a_refusal_switches_the_model_off_for_the_study_in_other_processes_too(store):
     one, backend = consultant(store, [errors.BackendRefused("401")])
     assert [one.answer(request(), number).error for number in range(3)] == ["BackendRefused"] * 3
     assert len(backend.requests) == 1
-    another, backend = consultant(store, ["now it works"])
-    assert another.answer(request(), 3).text == "now it works"
+    another, backend = consultant(store, ["unheard"])
+    for task in "tu":  # another question is none to it either
+        answer = another.answer(request(task=task), 3)
+        assert answer.advice == "give up"
+        assert "switched off for this study: 401" in answer.message
+    assert backend.requests == []
+    assert [event.kind for event in store.get_events("s")] == ["llm_failed", "llm_off"]
+
+
+def test_another_key_or_a_call_switches_it_on_again(store):
+    one, backend = consultant(store, [errors.BackendRefused("401"), errors.BackendRefused("402"), "it works"])
+    backend.identity = "scripted, one key"
+    one.answer(request(), 0)
+    backend.identity = "scripted, another key"
+    assert "402" in one.answer(request(), 1).message
+    assert "402" in one.answer(request(), 2).message
+    assert len(backend.requests) == 2
+    store.record_event("s", Event(SWITCHED_ON, "by hand"))
+    assert one.answer(request(), 3).text == "it works"
+
+
+def test_a_server_that_hangs_is_left_alone_for_a_while_and_then_tried_once(store):
+    one, backend = consultant(store, [errors.BackendTimeout("late")] * 9, max_failures=9, breaker_failures=2)
+    answers = [one.answer(request(), number) for number in range(4)]
+    assert len(backend.requests) == 2
+    assert "left alone until" in answers[-1].message
+    other, backend = consultant(store, [errors.BackendTimeout("late")], max_failures=9, breaker_s=0.0)
+    assert isinstance(other.answer(request(), 4), ChatFailure)
+    assert len(backend.requests) == 1  # half open
+    third, backend = consultant(store, ["fine"], max_failures=9)
+    assert "3 failures in a row" in third.answer(request(), 5).message
+    assert backend.requests == []
+    assert [event.kind for event in store.get_events("s")].count("llm_paused") == 1
 
 
 def test_an_unforeseen_exception_of_a_backend_is_a_failure_too(store, monkeypatch):
@@ -125,3 +156,71 @@ def test_a_backend_that_breaks_its_promise_is_a_failure(store, answer):
     one = Consultant(Careless(answer), store, "s", SPACE, LLMSettings())
     assert isinstance(one.answer(request(), 0), ChatFailure)
     assert [event.kind for event in store.get_events("s")] == ["llm_failed"]
+
+
+def test_usage_tells_limits_and_what_is_left():
+    at = datetime.now(UTC)
+    settings = LLMSettings(
+        max_calls=5, max_total_tokens=9000, max_cost=1.0, prices={"m": {"prompt": 1, "completion": 2}}
+    )
+    results = [
+        ChatReply("{}", "m", 1000, 500, cost=0.002),
+        ChatFailure("BackendBadReply", "", model="m", prompt_tokens=100, completion_tokens=0, cost=0.0001),
+        ChatFailure("CallLost", "", model="m"),
+    ]
+    usage = LLMUsage.of([LLMCall(request(), result, 0, at) for result in results], SPACE, settings)
+    assert (usage.calls, usage.failures, usage.lost, usage.calls_left) == (3, 2, 1, 2)
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.cost) == (1100, 500, 0.0021)
+    assert usage.tokens_left == 9000 - 1600 - 4096 - 1  # the lost call may have used all that it could
+    assert usage.cost_left == pytest.approx(1.0 - 0.0021 - (1 + 2 * 4096) / 1e6)
+
+
+def test_an_outcome_that_the_store_could_not_take_is_stored_at_the_next_ask(store, monkeypatch):
+    one, backend = consultant(store, ["paid for"])
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "settle_call", lambda *_: (_ for _ in ()).throw(errors.StoreBusy("held")))
+        with pytest.raises(errors.StoreBusy):
+            one.answer(request(), 0)
+    assert store.get_calls("s")[0].is_unsettled
+    assert one.answer(request(), 0).text == "paid for"
+    assert [call.result.text for call in store.get_calls("s")] == ["paid for"]
+    assert len(backend.requests) == 1
+
+
+def test_an_interrupted_call_is_labelled(store):
+    one, _ = consultant(store, [KeyboardInterrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        one.answer(request(), 0)
+    assert [call.result.error for call in store.get_calls("s")] == ["CallLost"]
+
+
+def test_time_outs_and_lost_connections_of_any_backend_are_told_apart(store):
+    one, _ = consultant(store, [TimeoutError("slow"), ConnectionResetError("gone")], max_failures=9)
+    assert [one.answer(request(), n).error for n in range(2)] == ["BackendTimeout", "BackendUnavailable"]
+
+
+def test_each_ask_has_its_time_and_all_calls_of_one_share_it(store):
+    one, backend = consultant(store, ["a", "b", "c"], max_ask_s=60.0)
+    one.answer(request(task="1"), 0)
+    one.answer(request(task="2"), 0)
+    first, second = (asked.total_s for asked in backend.requests)
+    assert second < first <= 60.0
+    one._left_s = 0.0
+    assert "max_ask_s are used up" in one.answer(request(task="3"), 0).message
+    one.begin()
+    assert one.answer(request(task="3"), 1).text == "c"
+
+
+def test_the_budget_is_looked_at_again_within_the_transaction_that_spends_it(store, monkeypatch):
+    one, backend = consultant(store, ["mine"], max_calls=1)
+    begin, calls = store.transaction, [LLMCall(request(task="theirs"), ChatReply("theirs", "m"), 0, datetime.now(UTC))]
+
+    def overtaken():
+        for call in calls[:1]:
+            calls.clear()
+            store.record_call("s", call)  # between our look and our transaction
+        return begin()
+
+    monkeypatch.setattr(store, "transaction", overtaken)
+    assert one.answer(request(), 0).error == "BudgetExhausted"
+    assert backend.requests == []

@@ -75,3 +75,30 @@ def test_made_by_hand_they_refuse_in_our_own_words():
         Settings(llm={"points": 0})
     with pytest.raises(InvalidSettings, match=r"settings\.llm"):
         Settings.of({"llm": 3})
+
+
+def test_a_limit_of_the_cost_needs_prices():
+    with pytest.raises(InvalidSettings, match="a limit of the cost needs prices"):
+        Settings.of({"llm": {"max_cost": 1.0}})
+    prices = {"m": {"prompt": 0.15, "completion": 0.6}}
+    settings = Settings.of({"llm": {"max_cost": 1.0, "prices": prices}})
+    assert settings.llm.prices["m"].completion == 0.6
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+    assert hash(settings) == hash(Settings.of({"llm": {"max_cost": 1.0, "prices": prices}}))
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"max_calls": -1}, "settings.llm.max_calls=-1: "),
+        ({"max_total_tokens": 1.5}, "settings.llm.max_total_tokens=1.5: "),
+        ({"prices": {"m": {"prompt": -1, "completion": 1}}}, "settings.llm.prices.m.prompt=-1: "),
+        ({"prices": {"m": {"prompt": 1}}}, "settings.llm.prices.m.completion="),
+        ({"max_ask_s": 0}, "settings.llm.max_ask_s=0: "),
+        ({"breaker_failures": 0}, "settings.llm.breaker_failures=0: "),
+    ],
+)
+def test_limits_that_make_no_sense_are_named(given, problem):
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.of({"llm": given})
+    assert problem in caught.value.message

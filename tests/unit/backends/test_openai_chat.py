@@ -440,7 +440,7 @@ def test_ctrl_c_passes_through(monkeypatch):
 
     with ChatServer([answer()]) as server:
         backend = OpenAIChat("m", server.base_url, KEY)
-        monkeypatch.setattr("hybridbo.backends.deadline.threading.Event.wait", pressed)
+        monkeypatch.setattr("hybridbo.deadline.threading.Event.wait", pressed)
         with pytest.raises(KeyboardInterrupt):
             backend.complete(request())
         monkeypatch.undo()

@@ -1,39 +1,24 @@
 """A space that grows is asked about a few times, and what was said of it before still counts."""
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from hybridbo import Float, LLMSettings, Space
 from hybridbo.consult import Consultant
 from hybridbo.integrations.growing import answer_growing
-from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
+from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, StudyRecord
+from hybridbo.storage import open_store
 from hybridbo.testing.scripted import ScriptedBackend
-
-
-@dataclass
-class Calls:
-    """What a Consultant needs of a store."""
-
-    calls: list = field(default_factory=list)
-
-    def record_call(self, study, call):
-        self.calls.append(call)
-
-    def get_calls(self, study):
-        return self.calls
-
-    def record_event(self, study, event): ...
 
 
 def asked(backend, sizes, max_failures=3):
     """Ask about spaces of these sizes in turn."""
-    kept, settings = Calls(), LLMSettings(max_failures=max_failures)
+    kept, settings = open_store(":memory:"), LLMSettings(max_failures=max_failures)
+    kept.create_study(StudyRecord("study", "{}", "{}"))
     for number, size in enumerate(sizes):
         space = Space({f"x{i}": Float(0, 1) for i in range(size)})
         request = ChatRequest("seeds", "task", space.to_dict(), "system", "user")
         consultant = Consultant(backend, kept, "study", space, settings)
-        yield answer_growing(consultant, kept.calls, request, number, settings)
+        yield answer_growing(consultant, kept.get_calls("study"), request, number, settings)
 
 
 @pytest.fixture

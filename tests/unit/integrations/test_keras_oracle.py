@@ -171,7 +171,7 @@ def test_a_language_model_that_fails_is_told_of_and_ends_nothing(tmp_path, caplo
         tuner = search(tmp_path, llm=ScriptedBackend([]), max_trials=4)
     reasons = [origin.reason for origin in tuner.oracle.origins.values()]
     assert any("The LLM gave no advice" in reason for reason in reasons)
-    assert {event.kind for event in tuner.oracle.events} == {"llm_failed", "fallback"}
+    assert {event.kind for event in tuner.oracle.events} == {"llm_failed", "llm_paused", "fallback"}
     assert "the language model gave no reply" in caplog.text
 
 

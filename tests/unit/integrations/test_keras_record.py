@@ -13,6 +13,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from hybridbo.integrations.keras_record import Record
 from hybridbo.integrations.keras_space import KerasSpace
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall
+from hybridbo.stored import UNSETTLED
 from hybridbo.trial import Origin, TrialState
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -49,6 +50,17 @@ def test_it_survives_json():
     assert again == record
     assert again.get_calls() == record.get_calls()
     assert again.events[0].at is not None
+
+
+def test_a_call_is_settled_once():
+    record, request = Record(), ChatRequest("seeds", "task", {}, "system", "user")
+    number = record.record_call("", LLMCall(request, ChatFailure(UNSETTLED, "asked"), 1, NOW))
+    settled = LLMCall(request, ChatReply("text", "model", 1, 2), 1, NOW)
+    assert record.settle_call("", number, settled)
+    assert not record.settle_call("", number, LLMCall(request, ChatReply("again", "model"), 1, NOW))
+    assert not record.settle_call("", 9, settled)
+    assert record.get_calls() == [settled]
+    assert record.get_calls()[0].number == number
 
 
 def test_trials_become_the_history_that_they_are():

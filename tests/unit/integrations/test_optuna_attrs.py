@@ -7,6 +7,7 @@ import pytest
 
 from hybridbo.integrations import optuna_attrs as attrs
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall
+from hybridbo.stored import UNSETTLED
 from hybridbo.trial import Origin
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -62,3 +63,18 @@ def test_events_are_gathered():
     events = []
     attrs.StudyCalls(optuna.create_study(), events).record_event("study", Event("llm_failed", "no"))
     assert events == [Event("llm_failed", "no")]
+
+
+def test_a_call_is_settled_once_and_read_in_place_of_what_was_kept_before(monkeypatch):
+    monkeypatch.setattr(attrs, "_LONGEST", 100)
+    calls = attrs.StudyCalls(optuna.create_study(), [])
+    under_way = LLMCall(call(3).request, ChatFailure(UNSETTLED, "asked by somebody"), 3, NOW)
+    calls.record_call("study", call(3))
+    with calls.transaction():
+        number = calls.record_call("study", under_way)
+    assert [one.number for one in calls.get_calls("study")][1] == number
+    assert calls.settle_call("study", number, call(3, "settled"))
+    assert not calls.settle_call("study", number, call(3, "again"))
+    assert not calls.settle_call("study", number + 7, call(3, "again"))
+    assert calls.get_calls("study") == [call(3), call(3, "settled")]
+    assert calls.get_calls("study")[1].number == number
