@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hybridbo import errors
+    from hybridbo.dataset import DatasetFacts, describe
     from hybridbo.errors import HybridboError
     from hybridbo.optimizer import Optimizer
     from hybridbo.parameters import Categorical, Float, Int
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Categorical",
+    "DatasetFacts",
     "Float",
     "HybridboError",
     "Int",
@@ -32,6 +34,7 @@ __all__ = [
     "Trial",
     "TrialState",
     "__version__",
+    "describe",
     "errors",
 ]
 
@@ -39,6 +42,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Categorical": "parameters",
+    "DatasetFacts": "dataset",
     "Float": "parameters",
     "HybridboError": "errors",
     "Int": "parameters",
@@ -49,6 +53,7 @@ _HOMES = {
     "Space": "space",
     "Trial": "trial",
     "TrialState": "trial",
+    "describe": "dataset",
 }
 
 if not TYPE_CHECKING:  # a type checker that saw __getattr__ would believe in every misspelt name

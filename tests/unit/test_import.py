@@ -11,6 +11,7 @@ import hybridbo
 
 PUBLIC = {
     "Categorical",
+    "DatasetFacts",
     "Float",
     "HybridboError",
     "Int",
@@ -22,6 +23,7 @@ PUBLIC = {
     "Trial",
     "TrialState",
     "__version__",
+    "describe",
     "errors",
 }
 
