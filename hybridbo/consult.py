@@ -16,6 +16,7 @@ from typing import Protocol
 
 from hybridbo.errors import BackendBadReply, BackendError, describe_error
 from hybridbo.llm.parse import parse_advice
+from hybridbo.llm.prompts import cut_note
 from hybridbo.ports import ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall
 from hybridbo.settings import LLMSettings
 from hybridbo.space import Space
@@ -141,6 +142,8 @@ class Consultant:
             seconds = time.monotonic() - started
             result = ChatFailure(result.error, result.message, result.advice, result.model, seconds)
         self._store.record_call(self._study, LLMCall(request, result, trial_number, at))
+        if note := cut_note(request.task):
+            self._store.record_event(self._study, Event("task_cut", note, trial_number))
         self._tell(result, trial_number)
         if isinstance(result, ChatReply):
             self._answers[request.topic_hash] = result
