@@ -53,7 +53,11 @@ class LLMUsage:
     def of(cls, calls: Sequence[LLMCall], space: Space) -> LLMUsage:
         """Add up a study's calls."""
         replies = [call.result for call in calls if isinstance(call.result, ChatReply)]
-        advice = [parse_advice(reply.text, space) for reply in replies]
+        advice = [
+            parse_advice(call.result.text, space)
+            for call in calls
+            if isinstance(call.result, ChatReply) and call.request.space  # a space from words is no advice about it
+        ]
         costs = [reply.cost for reply in replies if reply.cost is not None]
         return cls(
             calls=sum(not (isinstance(call.result, ChatReply) and call.result.recorded) for call in calls),

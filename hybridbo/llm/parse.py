@@ -8,7 +8,6 @@ number written as text, a value beside the step grid) is mended and counted; wha
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,13 +16,12 @@ from hybridbo.errors import InvalidParams
 from hybridbo.llm.beliefs import read_beliefs
 from hybridbo.llm.prompts import reason_key
 from hybridbo.llm.reading import MOST_ITEMS, read_object
-from hybridbo.llm.words import Unusable, label, label_of, line, listed
+from hybridbo.llm.words import Unusable, label, label_of, line, listed, number_of
 from hybridbo.parameters import Categorical, Choice, Parameter, Params, is_number
 from hybridbo.space import Space
 from hybridbo.values import shown
 
 _LONGEST_REASON = 300  # characters; a sentence
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _CONFIG_KEYS = ("configs", "configurations")
 _BELIEF_KEYS = ("beliefs", "prior")
 _KEYS = {*_CONFIG_KEYS, *_BELIEF_KEYS}
@@ -145,8 +143,8 @@ def _value(name: str, parameter: Parameter, value: Any, mended: list[str]) -> Ch
         if not isinstance(value, str) and (near := parameter.near(value)) is not None:
             mended.append(f"{name} moved onto the grid")
             return near
-    elif isinstance(value, str) and len(value) < 40 and _NUMBER.fullmatch(value.strip()):
-        number = float(value)
+    elif isinstance(value, str):
+        number = number_of(value)
         if (near := parameter.near(number)) is not None:
             mended.append(f"{name}: the text {value!r} read as a number")
             return near

@@ -20,11 +20,13 @@ PUBLIC = {
     "Origin",
     "Settings",
     "Space",
+    "SpaceProposal",
     "Trial",
     "TrialState",
     "__version__",
     "describe",
     "errors",
+    "propose_space",
 }
 
 
