@@ -14,7 +14,6 @@ from typing import Any
 from hybridbo.belief import Advice, Rejection
 from hybridbo.errors import InvalidParams
 from hybridbo.llm.beliefs import read_beliefs
-from hybridbo.llm.prompts import reason_key
 from hybridbo.llm.reading import MOST_ITEMS, read_object
 from hybridbo.llm.words import Unusable, label, label_of, line, listed, number_of
 from hybridbo.parameters import Categorical, Choice, Parameter, Params, is_number
@@ -71,13 +70,13 @@ def _points(
         rejections.append(Rejection("configs", "an empty list"))
     if len(raw) > MOST_ITEMS:
         rejections.append(Rejection("configs", f"{len(raw) - MOST_ITEMS} beyond the first {MOST_ITEMS}"))
+    said = _reasons(data.get("reasons"), len(raw), repairs)
     points: dict[str, tuple[Params, str]] = {}
     for i, config in enumerate(raw[:MOST_ITEMS]):
         part = f"configs[{i}]"
         mended: list[str] = []
         try:
-            params, reason = _apart(config, space)
-            point = _point(params, space, defaults, mended)
+            point = _point(config, space, defaults, mended)
         except Unusable as why:
             rejections.append(Rejection(part, str(why)))
             continue
@@ -85,30 +84,28 @@ def _points(
             rejections.append(Rejection(part, "the same as an earlier one"))
             continue
         repairs += [f"{part}: {repair}" for repair in mended]
-        points[key] = point, reason
+        points[key] = point, said[i]
     return [point for point, _ in points.values()], [reason for _, reason in points.values()]
 
 
-def _apart(config: Any, space: Space) -> tuple[dict[str, Any], str]:
-    """The parameters of a configuration, and the sentence of reasons beside them.
-
-    A parameter with a condition that is null has been left out: the schema asks for that where it is inactive.
-    """
-    if not isinstance(config, dict):
-        raise Unusable("not an object")
-    key = reason_key(space)
-    reason = config.get(key)
-    params = {name: value for name, value in config.items() if value is not None or not _may_be_null(space, name)}
-    if isinstance(reason, str):
-        del params[key]
-    return params, line(reason, _LONGEST_REASON) if isinstance(reason, str) else ""
+def _reasons(raw: Any, n: int, repairs: list[str]) -> list[str]:
+    """A sentence for each of ``n`` configurations; empty ones where they are not as many, so that none is misplaced."""
+    if isinstance(raw, list) and len(raw) == n:
+        return [line(reason, _LONGEST_REASON) if isinstance(reason, str) else "" for reason in raw]
+    if isinstance(raw, list) and raw:
+        repairs.append(f"reasons: {len(raw)} for {n} configurations, left out")
+    return [""] * n
 
 
 def _may_be_null(space: Space, name: str) -> bool:
     return name in space and bool(space[name].when) and space[name].problem_of(None) is not None
 
 
-def _point(config: dict[str, Any], space: Space, defaults: Mapping[str, Choice], mended: list[str]) -> Params:
+def _point(config: Any, space: Space, defaults: Mapping[str, Choice], mended: list[str]) -> Params:
+    if not isinstance(config, dict):
+        raise Unusable("not an object")
+    # null where a parameter is inactive is what the schema asks for
+    config = {name: value for name, value in config.items() if value is not None or not _may_be_null(space, name)}
     given = {name: _value(name, space[name], value, mended) for name, value in config.items() if name in space}
     if unknown := [name for name in config if name not in space]:
         mended.append(f"unknown parameter {listed(unknown)} left out")

@@ -83,24 +83,18 @@ def seed_schema(space: Space, points: int) -> dict[str, Any]:
         {
             "configs": {
                 "type": "array",
-                "items": closed(config | {reason_key(space): {"type": "string"}}),
+                "items": closed(config),
                 "minItems": 1,
                 "maxItems": points,
             },
             "beliefs": closed(beliefs),
+            # behind what counts: where a weak model repeats itself without end, the reply is cut off here
+            "reasons": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": points},
             "rationale": {"type": "string"},
         }
     )
     interval = closed({key: {"type": "number"} for key in ("center", "low", "high")})
     return schema | ({"$defs": {"interval": interval}} if _INTERVAL in beliefs.values() else {})
-
-
-def reason_key(space: Space) -> str:
-    """The key of a configuration's reason beside its parameters: ``"reason"``, unless a parameter is called so."""
-    key = "reason"
-    while key in space:
-        key += "_"
-    return key
 
 
 def choice_label(choice: Choice) -> str:
@@ -130,17 +124,19 @@ def _asked(space: Space, k: int) -> dict[str, Any]:
     return {
         "asked": {
             "configs": f"{k} configurations, most promising first and different from each other, each with a value for "
-            f"every parameter{inactive}, and a sentence on why it should do well",
+            f"every parameter{inactive}",
             "beliefs": "for every parameter where its optimum lies: numeric ones as center, low and high (an interval "
             "that holds it with 80 %), the others as a probability for each choice",
+            "reasons": "for each of the configurations, in their order, a sentence on why it should do well",
             "rationale": "one sentence on the beliefs",
         },
         "form": {
-            "configs": [{"parameter": "value", reason_key(space): "text"}],
+            "configs": [{"parameter": "value"}],
             "beliefs": {
                 "numeric": {"center": "number", "low": "number", "high": "number"},
                 "other": {"choice": "probability"},
             },
+            "reasons": ["text"],
             "rationale": "text",
         },
     }

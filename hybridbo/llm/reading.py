@@ -19,6 +19,7 @@ _LONGEST = 200_000  # characters; ten configurations are under 10,000
 _MOST_STARTS = 64  # opening brackets tried before a text counts as prose
 _MOST_READ = 400_000  # characters read in trying them: a hundredth of a second
 _NEXT_ITEM = re.compile(r"\s*(?:,\s*)?(?=\{)")
+_NEXT_MEMBER = re.compile(r'\s*\]\s*,\s*"(\w{1,40})"\s*:\s*(?=\{)')
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 
 
@@ -111,4 +112,13 @@ def _salvage(text: str, list_of: re.Pattern[str], repairs: list[str]) -> dict[st
     if not items:
         raise Unusable("the reply holds no complete JSON object")
     repairs.append(f"the reply is cut off or broken; its first {len(items)} complete items were kept")
-    return {starts[0][1]: items}
+    return {starts[0][1]: items, **_next_member(text, at)}
+
+
+def _next_member(text: str, at: int) -> dict[str, Any]:
+    """The object that follows the list under a name of its own, if both are complete."""
+    match = _NEXT_MEMBER.match(text, at)
+    try:
+        return {match[1]: _decode(text, match.end())[0]} if match else {}
+    except (ValueError, RecursionError):
+        return {}

@@ -14,7 +14,7 @@ PARAMETERS = [
 
 
 def test_a_space_is_proposed_searched_and_kept(tmp_path, monkeypatch):
-    seeds = {"configs": [{"lr": 0.01, "opt": "sgd", "momentum": 0.9, "reason": "Fast."}], "beliefs": {}}
+    seeds = {"configs": [{"lr": 0.01, "opt": "sgd", "momentum": 0.9}], "reasons": ["Fast."]}
     acts = ["503", answer("No idea."), answer(json.dumps({"parameters": PARAMETERS})), answer(json.dumps(seeds))]
     with ChatServer(acts) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)

@@ -336,28 +336,25 @@ def test_choices_that_are_written_alike_are_not_guessed():
 
 
 def test_each_configuration_has_its_own_reason():
-    text = reply(ADAM | {"reason": "Safe."}, SGD, ADAM | {"reason": "Again."}, SGD | {"lr": 0.01, "reason": "Slow.\n"})
-    advice = parsed(text, defaults={})
-    assert advice.points == (ADAM, SGD, SGD | {"lr": 0.01})
-    assert advice.reasons == ("Safe.", "", "Slow.")
-    assert advice.repairs == ()
-    assert [advice.why(rank) for rank in range(4)] == ["Safe.", "", "Slow.", ""]
-    assert parsed(reply(ADAM, SGD | {"reason": "x"}, rationale="All.")).why(0) == "All."
-    cut_off = parsed(text[: text.index("Again")])
-    assert cut_off.reasons == ("Safe.", "")
+    text = reply(ADAM, {"lr": 9}, ADAM, SGD, reasons=["Safe.", "Wrong.", "Again.", "Slow.\n"], rationale="All.")
+    advice = parsed(text)
+    assert (advice.points, advice.reasons) == ((ADAM, SGD), ("Safe.", "Slow."))
+    assert [advice.why(rank) for rank in range(3)] == ["Safe.", "Slow.", "All."]
+    assert parsed(reply(ADAM, SGD, reasons=["x", 3])).reasons == ("x", "")
 
 
-def test_a_reason_that_is_no_text_is_left_out():
-    advice = parsed(reply(ADAM | {"reason": 3}))
-    assert advice.points == (ADAM,)
-    assert advice.reasons == ("",)
-    assert advice.repairs == ("configs[0]: unknown parameter 'reason' left out",)
+@pytest.mark.parametrize(("reasons", "n_repairs"), [(["x"], 1), (["x"] * 3, 1), ("x", 0), (None, 0), ([], 0), ({}, 0)])
+def test_reasons_that_are_not_as_many_are_left_out(reasons, n_repairs):
+    advice = parsed(reply(ADAM, SGD, reasons=reasons))
+    assert advice.points == (ADAM, SGD)
+    assert advice.reasons == ("", "")
+    assert len(advice.repairs) == n_repairs
 
 
-def test_a_parameter_called_reason_is_a_parameter():
-    space = Space({"reason": Categorical(["a", "b"])})
-    advice = parse_advice('{"configs": [{"reason": "b", "reason_": "Why not."}]}', space)
-    assert (advice.points, advice.reasons) == (({"reason": "b"},), ("Why not.",))
+def test_a_reply_cut_off_in_its_reasons_keeps_its_configurations():
+    advice = parsed(reply(ADAM, SGD, beliefs=BELIEFS, reasons=["1.1.1.1.1.1"])[:-8])
+    assert (advice.points, advice.reasons) == ((ADAM, SGD), ("", ""))
+    assert set(advice.beliefs) == set(BELIEFS)
 
 
 def test_null_means_inactive_where_the_schema_allows_it():

@@ -8,7 +8,7 @@ from strategies import spaces_and_points
 from hybridbo import DatasetFacts
 from hybridbo.backends.dialect import _strict
 from hybridbo.dataset import in_task
-from hybridbo.llm.prompts import _kind, choice_label, cut_note, reason_key, seed_request, seed_schema
+from hybridbo.llm.prompts import _kind, choice_label, cut_note, seed_request, seed_schema
 from hybridbo.objective import Objective
 from hybridbo.settings import Settings
 from hybridbo.space import Categorical, Float, Int, Space
@@ -74,6 +74,11 @@ def test_ten_parameters_take_less_than_1500_tokens():
     assert tokens(asked.system + asked.user + json.dumps(asked.schema, separators=(",", ":"))) < 1500
 
 
+def test_texts_stand_behind_what_counts():
+    """A weak model may repeat itself in a text until the reply is cut off."""
+    assert list(request().schema["properties"]) == ["configs", "beliefs", "reasons", "rationale"]
+
+
 def test_the_settings_go_into_the_request():
     asked = request(points=3, temperature=None, max_tokens=99, timeout_s=7.0, retries=0)
     assert (asked.temperature, asked.max_tokens, asked.timeout_s, asked.retries) == (None, 99, 7.0, 0)
@@ -129,7 +134,7 @@ def test_every_valid_configuration_fits_the_schema(space_and_points):
     schema = json.loads(json.dumps(seed_schema(space, 5), allow_nan=False))
     assert _strict(schema)
     config = schema["properties"]["configs"]["items"]
-    assert config["required"] == list(config["properties"]) == [*space, reason_key(space)]
+    assert config["required"] == list(config["properties"]) == list(space)
     for name, parameter in space.items():
         wanted, kinds = config["properties"][name], []
         if name in params:
