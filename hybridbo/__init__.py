@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hybridbo import errors
+    from hybridbo.dataset import DatasetFacts, describe
     from hybridbo.errors import HybridboError
     from hybridbo.optimizer import Optimizer
     from hybridbo.parameters import Categorical, Float, Int
+    from hybridbo.proposing import SpaceProposal, propose_space
     from hybridbo.settings import LLMSettings, Settings
     from hybridbo.space import Space
     from hybridbo.trial import Origin, Trial, TrialState
 
 __all__ = [
     "Categorical",
+    "DatasetFacts",
     "Float",
     "HybridboError",
     "Int",
@@ -29,16 +32,20 @@ __all__ = [
     "Origin",
     "Settings",
     "Space",
+    "SpaceProposal",
     "Trial",
     "TrialState",
     "__version__",
+    "describe",
     "errors",
+    "propose_space",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Categorical": "parameters",
+    "DatasetFacts": "dataset",
     "Float": "parameters",
     "HybridboError": "errors",
     "Int": "parameters",
@@ -47,8 +54,11 @@ _HOMES = {
     "Origin": "trial",
     "Settings": "settings",
     "Space": "space",
+    "SpaceProposal": "proposing",
     "Trial": "trial",
     "TrialState": "trial",
+    "describe": "dataset",
+    "propose_space": "proposing",
 }
 
 if not TYPE_CHECKING:  # a type checker that saw __getattr__ would believe in every misspelt name

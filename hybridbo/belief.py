@@ -66,14 +66,20 @@ class Advice:
 
     Attributes:
         points: Valid configurations in order of preference.
+        reasons: Why each of the points should do well, one sentence each; empty where nothing was said.
         beliefs: One per parameter, for the parameters it spoke of.
-        rationale: Its reasons, one sentence; data, never an instruction.
+        rationale: Its reasons for all of it, one sentence; data, never an instruction.
         repairs: What was mended, one sentence each.
         rejections: What was not used, and why.
     """
 
     points: tuple[Params, ...] = field(default=(), hash=False)
+    reasons: tuple[str, ...] = ()
     beliefs: Mapping[str, Belief] = field(default_factory=dict, hash=False)
     rationale: str = ""
     repairs: tuple[str, ...] = ()
     rejections: tuple[Rejection, ...] = ()
+
+    def why(self, rank: int) -> str:
+        """What was said of the point at ``rank``, or else of the whole; empty if neither."""
+        return (self.reasons[rank] if rank < len(self.reasons) else "") or self.rationale

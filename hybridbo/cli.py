@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from hybridbo import __version__, cli_exchange, cli_store
+from hybridbo import __version__, cli_exchange, cli_propose, cli_store
 from hybridbo.cli_parts import SPACE, STORE, STUDY, existing, json_text, llm_of, opened
 from hybridbo.cli_trial import heartbeat
 from hybridbo.errors import HybridboError, InvalidState, InvalidValue
@@ -179,7 +179,7 @@ def show(store: str, study: str | None, as_json: bool) -> None:  # noqa: FBT001 
             tables.show_study(tables.console_of(sys.stdout), opt, llm_of(opt))
 
 
-for _command in (*cli_exchange.COMMANDS, *cli_store.COMMANDS):
+for _command in (cli_propose.propose, *cli_exchange.COMMANDS, *cli_store.COMMANDS):
     main.add_command(_command)
 
 

@@ -20,6 +20,7 @@ from hybridbo.budget import admit, cost_of
 from hybridbo.deadline import DeadlineExceeded, within
 from hybridbo.errors import BackendBadReply, BackendError, BackendTimeout, BackendUnavailable, describe_error
 from hybridbo.llm.parse import parse_advice
+from hybridbo.llm.prompts import cut_note
 from hybridbo.llm.withhold import failure_without_text, numbers_of, without_text
 from hybridbo.once import Once
 from hybridbo.ports import CallStore, ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall
@@ -205,6 +206,8 @@ class Consultant:
         with self._store.transaction():
             if not self._store.settle_call(self._study, call.number or 0, kept):
                 self._store.record_call(self._study, kept)  # taken for lost meanwhile; never drop what was paid for
+            if note := cut_note(call.request.task):
+                self._note("task_cut", note, call.trial_number)
             if isinstance(kept.result, ChatFailure):
                 self._tell_of_failure(kept.result, call.trial_number)
             elif isinstance(call.result, ChatReply):

@@ -195,8 +195,8 @@ class Engine:
         for rank, named in enumerate(advice.points):
             point = self.space.round(self._with_fixed(named)) if self.fixed else named
             if self.space.key(point) not in taken:
-                why = f" {advice.rationale}" if advice.rationale else ""
-                return Proposal(point, Origin("llm", f"{reason} Number {rank + 1} of the LLM's advice.{why}"))
+                why = advice.why(rank)
+                return Proposal(point, Origin("llm", f"{reason} Number {rank + 1} of the LLM's advice. {why}".rstrip()))
         if trouble is None:
             trouble = f"All {len(advice.points)} usable configurations of the LLM's reply have been tried"
         return replace(self._sobol(history, taken, reason, (trouble,)), lasting=(trouble,))

@@ -7,6 +7,7 @@
     │   ├── InvalidSpace         a space that cannot be searched
     │   ├── InvalidParams        a configuration outside its space
     │   ├── InvalidValue         a value that cannot be told (NaN, text, a missing objective)
+    │   ├── InvalidData          a data set that cannot be described
     │   ├── InvalidSettings      an unknown setting, or one out of range
     │   ├── InvalidState         a call that the state of the trial or study forbids
     │   ├── StudyMismatch        an existing study with another space or direction
@@ -71,6 +72,10 @@ class InvalidParams(UserError):
 
 class InvalidValue(UserError):
     """A value that cannot be told: not a number, not finite, or an objective missing."""
+
+
+class InvalidData(UserError):
+    """A data set that cannot be described: no table, or an empty one."""
 
 
 class InvalidSettings(UserError):

@@ -17,6 +17,7 @@ from hybridbo.asking import Asker, Holder
 from hybridbo.attribution import Attribution
 from hybridbo.backends import get_backend
 from hybridbo.consult import SWITCHED_ON, Consultant, LLMUsage, without_secrets
+from hybridbo.dataset import DatasetFacts, in_task, merged_task
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, TrialNotFound, describe_error
 from hybridbo.guidance import TrustReport
@@ -40,6 +41,7 @@ class Optimizer:
         objectives: Instead of ``direction``: ``{name: direction}`` for several objectives.
         constraints: ``{name: "<= bound"}`` or ``">= bound"``: further outcomes that have to keep a bound.
         task: What is tuned, on which data, by which metric: the language model's ground to stand on.
+        data: Facts about the data, from :func:`hybridbo.describe`: the language model is told them with the task.
         study: Name of the study within the store.
         store: A path, ``":memory:"``, or a TrialStore. An existing study of that name is resumed.
         llm: ``"auto"``, None, ``"openai:MODEL"``, ``"replay:FILE"``, or a ChatBackend.
@@ -60,6 +62,7 @@ class Optimizer:
         objectives: Mapping[str, str] | None = None,
         constraints: Mapping[str, str] | None = None,
         task: str = "",
+        data: DatasetFacts | None = None,
         study: str = "default",
         store: str | PathLike[str] | TrialStore = ":memory:",
         llm: str | ChatBackend | None = "auto",
@@ -71,7 +74,7 @@ class Optimizer:
             space,
             objective_of(direction, objectives, constraints),
             study=study,
-            task=task,
+            task=in_task(task, data),
             llm=backend_name(backend),
             seed=checked_seed(seed),
             settings=settings,
@@ -86,7 +89,7 @@ class Optimizer:
         # what was given here holds for this Optimizer; what was not is as the study has it
         used = replace(
             stored,
-            task=record.task or stored.task,
+            task=merged_task(record.task, stored.task),
             seed=stored.seed if seed is None else record.seed,
             settings=stored.settings if settings is None else record.settings,
         )

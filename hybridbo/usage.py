@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hybridbo.breaker import LOST
 from hybridbo.budget import spent
 from hybridbo.llm.parse import parse_advice
+from hybridbo.llm.space_request import PURPOSE
 from hybridbo.llm.withhold import counts_of
 from hybridbo.ports import ChatFailure, ChatReply, LLMCall
 from hybridbo.settings import LLMSettings
@@ -66,7 +67,13 @@ class LLMUsage:
         results = [call.result for call in calls]
         replies = [result for result in results if isinstance(result, ChatReply)]
         failures = [result for result in results if isinstance(result, ChatFailure)]
-        parts = [counts_of(reply.text, parse_advice(reply.text, space)) for reply in replies]
+        advice = [  # a space from words is no advice about one
+            call.result.text
+            for call in calls
+            if isinstance(call.result, ChatReply)
+            and not call.request.purpose.startswith(PURPOSE)
+        ]
+        parts = [counts_of(text, parse_advice(text, space)) for text in advice]
         costs = [result.cost for result in results if result.cost is not None]
         used = spent(calls, settings)
         return cls(

@@ -19,9 +19,10 @@ def read_beliefs(
     data: Mapping[str, Any], space: Space, repairs: list[str], rejections: list[Rejection]
 ) -> dict[str, Belief]:
     """The beliefs of a reply's object, by parameter; what was mended or not used is added to the two lists."""
-    raw: Any = next((data[key] for key in _KEYS if key in data), {})
-    if not isinstance(raw, dict):
-        rejections.append(Rejection("beliefs", "not an object"))
+    raws = [data[key] for key in _KEYS if key in data]
+    raw: Any = raws[0] if raws else {}
+    if not isinstance(raw, dict) or len(raws) > 1:
+        rejections.append(Rejection("beliefs", "given twice" if raws[1:] else "not an object"))
         return {}
     if unknown := [name for name in raw if name not in space]:
         rejections.append(Rejection("beliefs", f"{listed(unknown)} is no parameter of the space"))

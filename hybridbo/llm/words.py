@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from hybridbo.llm.prompts import choice_label
-from hybridbo.parameters import Choice
+from hybridbo.parameters import Choice, is_number
+
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 _MOST_LISTED = 5
+_LONGEST_NUMBER = 40  # characters
 
 
 class Unusable(ValueError):
@@ -28,6 +32,13 @@ def label(choice: Choice) -> str:
 def label_of(value: Any) -> str:
     """What a reply wrote for a choice, as :func:`label` writes it."""
     return value.strip().lower() if isinstance(value, str) else label(value)
+
+
+def number_of(value: Any) -> float | None:
+    """A finite number, or the one that a text is and nothing else; None for ``"1e-3 to 1e-2"`` or ``"10**-3"``."""
+    if isinstance(value, str) and len(value) < _LONGEST_NUMBER and NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    return value if is_number(value) else None
 
 
 def quoted(text: str) -> str:

@@ -508,7 +508,7 @@ def test_version_and_help(folder):
 
 def test_all_the_commands_of_this_release_are_there():
     study = {"demo", "init", "ask", "tell", "fail", "heartbeat", "best", "show", "export"}
-    assert set(main.commands) == study | {"check", "backup", "alter", "import"}
+    assert set(main.commands) == study | {"check", "backup", "alter", "import", "propose"}
 
 
 def test_asking_again_under_a_request_id_gives_the_same_trial(study):

@@ -108,6 +108,16 @@ def test_what_is_wrong_with_a_new_reply_is_an_event(store):
     assert event.message.startswith("1 usable configurations, 0 parts repaired, 1 rejected. First rejected: configs[1]")
 
 
+def test_a_task_that_was_cut_is_an_event_once(store):
+    one, _ = consultant(store, ["{}"])
+    for number in (1, 2):
+        one.answer(request(task="x" * 5000), number)
+    cut = [event for event in store.get_events("s") if event.kind == "task_cut"]
+    assert [event.message for event in cut] == [
+        "The language model was told the first 4000 of the task's 5000 characters."
+    ]
+
+
 def test_interrupts_pass_through(store):
     one, _ = consultant(store, [KeyboardInterrupt()])
     with pytest.raises(KeyboardInterrupt):

@@ -173,6 +173,15 @@ def test_the_models_words_go_into_the_reason():
     assert proposal.origin.reason == "Seed trial 2 of 5. Number 1 of the LLM's advice. Small steps first."
 
 
+def test_the_reason_of_a_point_goes_before_that_of_the_whole():
+    reasons = ["Known to be good.", *[""] * (len(POINTS) - 1)]
+    data = {"configs": POINTS, "reasons": reasons, "rationale": "Small steps first."}
+    answer = ChatReply(json.dumps(data), "model")
+    [_, first, second], _ = drive(engine(has_llm=True), answer=answer, n=3)
+    assert first.origin.reason.endswith("Number 1 of the LLM's advice. Known to be good.")
+    assert second.origin.reason.endswith("Number 2 of the LLM's advice. Small steps first.")
+
+
 # Repetitions
 
 

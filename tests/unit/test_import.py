@@ -11,6 +11,7 @@ import hybridbo
 
 PUBLIC = {
     "Categorical",
+    "DatasetFacts",
     "Float",
     "HybridboError",
     "Int",
@@ -19,10 +20,13 @@ PUBLIC = {
     "Origin",
     "Settings",
     "Space",
+    "SpaceProposal",
     "Trial",
     "TrialState",
     "__version__",
+    "describe",
     "errors",
+    "propose_space",
 }
 
 

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given, settings
 from strategies import spaces_and_points
 
-from hybridbo.llm.prompts import choice_label, seed_request, seed_schema
+from hybridbo import DatasetFacts
+from hybridbo.backends.dialect import _strict
+from hybridbo.dataset import in_task
+from hybridbo.llm.prompts import _kind, choice_label, cut_note, seed_request, seed_schema
 from hybridbo.objective import Objective
 from hybridbo.settings import Settings
 from hybridbo.space import Categorical, Float, Int, Space
@@ -52,10 +55,28 @@ def snapshot():
     return {"system": asked.system, "user": json.loads(asked.user), "schema": asked.schema}
 
 
+def tokens(text):
+    """Counted as OpenAI's models do where a tokenizer is installed; else from above, at three characters a token.
+
+    Of these requests, o200k_base makes 3.8 characters a token, cl100k_base 4.0, and that of SmolLM2 3.0.
+    """
+    try:
+        import bpe_openai
+    except ImportError:
+        return len(text) / 3
+    return len(bpe_openai.get_encoding("o200k_base").encode(text))
+
+
 def test_ten_parameters_take_less_than_1500_tokens():
-    asked = request(task="Tune an MLP on a table of 20,000 rows and 30 columns; metric: validation error. " * 3)
-    words = len(asked.system) + len(asked.user) + len(json.dumps(asked.schema, separators=(",", ":")))
-    assert words / 4 < 1500  # about four characters a token, in the models' own counting of JSON
+    facts = DatasetFacts(20_000, 30, {"continuous": 25, "binary": 5}, target="regression", noise_at_most=0.2)
+    asked = request(task=in_task("Tune an MLP on a table; metric: validation error. " * 2, facts))
+    assert '"rows":20000' in asked.user
+    assert tokens(asked.system + asked.user + json.dumps(asked.schema, separators=(",", ":"))) < 1500
+
+
+def test_texts_stand_behind_what_counts():
+    """A weak model may repeat itself in a text until the reply is cut off."""
+    assert list(request().schema["properties"]) == ["configs", "beliefs", "reasons", "rationale"]
 
 
 def test_the_settings_go_into_the_request():
@@ -77,7 +98,7 @@ def test_outside_text_is_encoded_as_data_and_never_stands_alone():
     assert data["task"] == HOSTILE
     assert data["space"]["o"]["choices"] == [HOSTILE, "b"]
     assert data["objectives"] == {HOSTILE: "maximize"}
-    assert "\n" not in asked.user
+    assert asked.user.isprintable()
     assert "pirate" not in asked.system
 
 
@@ -85,6 +106,20 @@ def test_a_long_task_is_cut():
     asked = request(task="x" * 1_000_000)
     assert len(asked.user) < 10_000
     assert len(asked.task) == 1_000_000  # the key of a recording is that of the whole text
+
+
+def test_a_cut_task_says_so():
+    long = in_task("x" * 4001, DatasetFacts(rows=3, features=1))
+    assert json.loads(request(task=long).user)["task"] == "x" * 4000 + " [1 characters left out]"
+    assert cut_note(long) == "The language model was told the first 4000 of the task's 4001 characters."
+    assert cut_note(in_task("x" * 4000, DatasetFacts(rows=3, features=1))) is None
+
+
+def test_facts_about_the_data_are_a_part_of_their_own():
+    data = json.loads(request(task=in_task("Tune it.", DatasetFacts(rows=3, features=1))).user)
+    assert data["task"] == "Tune it."
+    assert data["dataset"] == {"rows": 3, "features": 1}
+    assert "dataset" not in json.loads(request().user)
 
 
 def test_no_task_is_said_to_be_none():
@@ -97,15 +132,23 @@ def test_every_valid_configuration_fits_the_schema(space_and_points):
     space, [u] = space_and_points
     params = space.decode(u)
     schema = json.loads(json.dumps(seed_schema(space, 5), allow_nan=False))
+    assert _strict(schema)
     config = schema["properties"]["configs"]["items"]
-    assert set(config["required"]) <= set(params) <= set(config["properties"])
-    for name, value in params.items():
-        wanted = config["properties"][name]
-        if "enum" in wanted:
-            assert any(type(value) is type(choice) and value == choice for choice in wanted["enum"])
-        else:
-            assert wanted["minimum"] <= value <= wanted["maximum"]
-            assert wanted["type"] == "number" or isinstance(value, int)
+    assert config["required"] == list(config["properties"]) == list(space)
+    for name, parameter in space.items():
+        wanted, kinds = config["properties"][name], []
+        if name in params:
+            kinds.append(_kind(params[name]))
+            if "enum" in wanted:
+                assert any(type(params[name]) is type(choice) and params[name] == choice for choice in wanted["enum"])
+            else:
+                assert wanted["minimum"] <= params[name] <= wanted["maximum"]
+                kinds += ["number"] if wanted["type"] == "number" else []
+        if parameter.when:
+            kinds.append("null")
+            assert None in wanted.get("enum", [None])
+        allowed = {wanted["type"]} if isinstance(wanted["type"], str) else set(wanted["type"])
+        assert all(kind in allowed or (kind == "integer" and "number" in allowed) for kind in kinds)
     assert set(schema["properties"]["beliefs"]["properties"]) == set(space)
 
 

@@ -1,0 +1,251 @@
+"""A space from words: :func:`propose_space` asks a language model which parameters are worth searching, and where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from hybridbo.backends import get_backend
+from hybridbo.belief import Rejection
+from hybridbo.consult import without_secrets
+from hybridbo.dataset import DatasetFacts, in_task
+from hybridbo.errors import BackendBadReply, BackendError, InvalidSettings, InvalidSpace, UnknownBackend, describe_error
+from hybridbo.llm.prompts import cut_note
+from hybridbo.llm.space_reply import SpaceAdvice, parse_space
+from hybridbo.llm.space_request import space_request
+from hybridbo.llm.withhold import failure_without_text, numbers_of, without_text
+from hybridbo.parameters import Parameter
+from hybridbo.ports import ChatBackend, ChatReply, ChatRequest, LLMCall
+from hybridbo.settings import Settings
+from hybridbo.space import Space
+from hybridbo.values import shown
+
+if TYPE_CHECKING:
+    from hybridbo.optimizer import Optimizer
+
+_MOST = 50
+_EDITED = "Set by the user."
+_REMEDY = "Describe model, data and metric in more words, use another model, or write the space yourself."
+
+
+@dataclass(frozen=True)
+class SpaceProposal:
+    """A space that a language model proposes: look at it (``print``), change it, search it.
+
+    Attributes:
+        space: The space, every parameter of it valid.
+        task: What was asked, facts about the data included.
+        reasons: Why each parameter has its range, one sentence; empty where the model gave none.
+        direction: ``"minimize"`` or ``"maximize"``; None if neither the task nor the model says.
+        metric: What is measured, in the model's words; empty if unknown.
+        rationale: The model's reasons for the whole.
+        model: Which model proposed it.
+        repairs: What of its reply was mended, one sentence each.
+        rejections: What of its reply was not used, and why.
+        calls: The requests and replies, the last of which the space is from; empty after :meth:`from_json`.
+    """
+
+    space: Space
+    task: str
+    reasons: Mapping[str, str] = field(default_factory=dict, hash=False)
+    direction: str | None = None
+    metric: str = ""
+    rationale: str = ""
+    model: str = ""
+    repairs: tuple[str, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+    calls: tuple[LLMCall, ...] = field(default=(), hash=False, compare=False, repr=False)
+
+    def edited(self, changes: Mapping[str, Parameter | None]) -> Self:
+        """The same with other parameters.
+
+        Args:
+            changes: ``{name: Float | Int | Categorical}`` for a parameter changed or added, None for one left out.
+
+        Raises:
+            InvalidSpace: The result cannot be searched, or a parameter that is to be left out is not there.
+        """
+        if unknown := [name for name, parameter in changes.items() if parameter is None and name not in self.space]:
+            raise InvalidSpace(f"{shown(unknown[0])} is no parameter of the space.", f"Known: {', '.join(self.space)}.")
+        merged: dict[str, Parameter | None] = {**self.space, **changes}
+        kept = {name: parameter for name, parameter in merged.items() if parameter is not None}
+        reasons = {name: _EDITED if name in changes else self.reasons.get(name, "") for name in kept}
+        return replace(self, space=Space(kept), reasons=reasons)
+
+    def optimizer(self, **options: Any) -> Optimizer:
+        """An Optimizer of this space, with what was asked and answered kept in its study.
+
+        Args:
+            options: As for :class:`hybridbo.Optimizer`; ``task`` and ``direction`` are the proposal's unless given.
+
+        Raises:
+            UserError: As the Optimizer does.
+            StoreError: As the Optimizer does.
+        """
+        from hybridbo.optimizer import Optimizer
+
+        given = {"task": self.task, **options}
+        if not options.get("objectives"):
+            given.setdefault("direction", self.direction)
+        opt = Optimizer(self.space, **given)
+        known = {(call.request.topic_hash, call.at) for call in opt.store.get_calls(opt.study)}
+        for call in self.calls:
+            if (call.request.topic_hash, call.at) not in known:
+                opt.store.record_call(
+                    opt.study, call if opt.settings.llm.store_text else _without_text(call, self.space)
+                )
+        if all(event.kind != "space_proposed" for event in opt.events):
+            opt.note("space_proposed", self.summary)
+        return opt
+
+    @property
+    def summary(self) -> str:
+        """Who proposed what, in one sentence."""
+        edited = [name for name, reason in self.reasons.items() if reason == _EDITED]
+        by_user = f"; set by the user: {', '.join(edited)}" if edited else ""
+        counts = f"{len(self.repairs)} parts of its reply repaired, {len(self.rejections)} rejected"
+        return f"{len(self.space)} parameters proposed by {self.model or 'a language model'}, {counts}{by_user}."
+
+    def to_json(self) -> str:
+        """Everything but the calls, as JSON; ``"space"`` in it is what ``Space.from_json`` reads."""
+        data = {
+            "space": self.space.to_dict(),
+            "reasons": dict(self.reasons),
+            "direction": self.direction,
+            "metric": self.metric,
+            "rationale": self.rationale,
+            "task": self.task,
+            "model": self.model,
+            "repairs": list(self.repairs),
+            "rejections": [[part.part, part.why] for part in self.rejections],
+        }
+        return json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The proposal that :meth:`to_json` wrote, perhaps edited since.
+
+        Raises:
+            InvalidSpace: It is no such text, or its space cannot be searched.
+        """
+        try:
+            data = json.loads(text)
+            space, rows = Space.from_json(data.pop("space")), data.pop("rejections", [])
+            lists: dict[str, Any] = {"repairs": tuple(data.pop("repairs", []))}
+            return cls(space=space, rejections=tuple(Rejection(*row) for row in rows), **lists, **data)
+        except InvalidSpace:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            why = describe_error(error)
+            raise InvalidSpace(f"no proposal of a space: {why}.", "Give what to_json() wrote.") from None
+
+    def __str__(self) -> str:
+        rows = [("parameter", "range", "default", "only if", "why"), *map(self._row, self.space)]
+        widths = [min(44, max(len(row[i]) for row in rows)) for i in range(4)]
+        lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[4]]) for row in rows]
+        told = [f"{self.direction or 'optimize'} {self.metric}".strip() * bool(self.direction or self.metric)]
+        told += [f"repaired: {repair}" for repair in self.repairs]
+        told += [f"rejected: {part.part}: {part.why}" for part in self.rejections]
+        return "\n".join(line.rstrip() for line in [*lines, self.rationale, *told] if line)
+
+    def _row(self, name: str) -> tuple[str, str, str, str, str]:
+        parameter = self.space[name]
+        default = "" if parameter.default is None else str(parameter.default)
+        when = " and ".join(f"{p} is {' or '.join(map(str, v))}" for p, v in (parameter.when or {}).items())
+        return name, parameter.describe(), default, when, self.reasons.get(name, "")
+
+
+def propose_space(
+    task: str,
+    llm: str | ChatBackend | None = "auto",
+    *,
+    data: DatasetFacts | None = None,
+    most: int = 12,
+    settings: Settings | dict[str, Any] | None = None,
+) -> SpaceProposal:
+    """Ask a language model for the space that is worth searching.
+
+    What of the reply is invalid is repaired, and counted, or rejected with a reason. If nothing is left, the model is
+    asked once more and told why. A recording (``llm="replay:FILE"``) is played without any network.
+
+    Args:
+        task: Model, data and metric in words.
+        llm: As for :class:`hybridbo.Optimizer`; there has to be one.
+        data: Facts about the data, from :func:`hybridbo.describe`.
+        most: How many parameters at most, 1 to 50.
+        settings: Of these, ``llm`` counts.
+
+    Returns:
+        The proposal. ``proposal.optimizer(store="search.db")`` searches it, and keeps request and reply in the study.
+
+    Raises:
+        InvalidSettings: An empty task, or ``most`` out of range.
+        UnknownBackend: ``llm`` names no model.
+        BackendError: The model gave no reply, of the class that says why. BackendBadReply, if it was asked twice and
+            none of its replies holds a parameter that can be searched.
+    """
+    if not isinstance(task, str) or not task.strip():
+        raise InvalidSettings(f"task={shown(task)} describes nothing.", "Name model, data and metric in a sentence.")
+    if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MOST:
+        raise InvalidSettings(f"most={shown(most)} is no integer from 1 to {_MOST}.", "Give such a number.")
+    backend = get_backend(llm)
+    if backend is None:
+        raise UnknownBackend(
+            f"llm={shown(llm)}: a space from words needs a language model.",
+            'Set OPENAI_API_KEY or OPENAI_BASE_URL, give llm="openai:MODEL", or write the space yourself.',
+        )
+    whole, asked = in_task(task, data), Settings.of(settings).llm
+    calls = [_call(backend, space_request(whole, asked, most))]
+    advice = _read(calls[0], most)
+    if advice.space is None:
+        calls.append(_call(backend, space_request(whole, asked, most, advice.rejections, again=True)))
+        advice = _read(calls[1], most)
+    if advice.space is None:
+        why = "; ".join(f"{part.part}: {part.why}" for part in advice.rejections[:3])
+        raise BackendBadReply(f"no parameter of the reply of {backend.name} can be searched ({why}).", _REMEDY)
+    return _proposal(advice, advice.space, whole, calls)
+
+
+def _proposal(advice: SpaceAdvice, space: Space, task: str, calls: list[LLMCall]) -> SpaceProposal:
+    return SpaceProposal(
+        space=space,
+        task=task,
+        reasons=advice.reasons,
+        direction=advice.direction,
+        metric=advice.metric,
+        rationale=advice.rationale,
+        model=calls[-1].result.model,
+        repairs=advice.repairs,
+        rejections=advice.rejections + tuple(Rejection("task", note) for note in [cut_note(task)] if note),
+        calls=tuple(calls),
+    )
+
+
+def _call(backend: ChatBackend, request: ChatRequest) -> LLMCall:
+    """A request and its reply.
+
+    Raises:
+        BackendError: Of the backend's class; one of our own where it raised something else or gave no text.
+    """
+    at = datetime.now(UTC)
+    try:
+        reply: object = backend.complete(request)
+    except BackendError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever somebody else's backend raises
+        raise BackendError(without_secrets(f"{backend.name} failed: {describe_error(error)}."), _REMEDY) from None
+    if not isinstance(reply, ChatReply) or not isinstance(reply.text, str):
+        raise BackendBadReply(f"{backend.name} returned {type(reply).__name__}, not a ChatReply with a text.", _REMEDY)
+    return LLMCall(request, reply, 0, at)
+
+
+def _without_text(call: LLMCall, space: Space) -> LLMCall:
+    result = numbers_of(call.result, space) if isinstance(call.result, ChatReply) else failure_without_text(call.result)
+    return replace(call, request=without_text(call.request), result=result)
+
+
+def _read(call: LLMCall, most: int) -> SpaceAdvice:
+    return parse_space(call.result.text if isinstance(call.result, ChatReply) else "", most)
