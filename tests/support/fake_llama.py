@@ -6,7 +6,7 @@ A model file holds ``GGUF`` and a word: ``fails``, ``dies``, ``waits PATH`` (unt
 import textwrap
 
 SOURCE = textwrap.dedent(
-    '''
+    """
     import json, os, signal, sys, threading
     from types import SimpleNamespace
 
@@ -74,5 +74,5 @@ SOURCE = textwrap.dedent(
                 "choices": [{"message": {"content": json.dumps(said)}, "finish_reason": "stop"}],
                 "usage": {"prompt_tokens": 7, "completion_tokens": 5},
             }
-    '''
+    """
 )
