@@ -1,7 +1,7 @@
 """A real language model that is a bad adviser: SmolLM2 with 135 million parameters, in a file on this machine.
 
-Adversarial advice is made to be wrong; this is how a real model is: confident, in form, and knowing next to nothing. Its
-replies are paid for once: they are kept in a recording, and the model is asked only for what is not in there.
+Adversarial advice is made to be wrong; this is how a real model is: confident, in form, and knowing next to nothing.
+Its replies are paid for once: they are kept in a recording, and the model is asked only for what is not in there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hybridbo.ports import ChatBackend, ChatReply, ChatRequest
 RECORDING = DATA / "smollm2.jsonl"
 """Replies that come with the checkout; the model is needed for other problems only."""
 
-MAX_TOKENS = 1536  # eight configurations are shorter; it repeats itself for as long as it is let
+MAX_TOKENS = 768  # room for eight small configurations; it repeats itself for as long as it is let
 _DEADLINE_S = 900.0
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from hybridbo import awaiting
 from hybridbo.errors import BackendBadReply, BackendError, describe_error
 from hybridbo.llm.parse import parse_advice
 from hybridbo.ports import ChatBackend, ChatFailure, ChatReply, ChatRequest, Event, LLMCall
@@ -131,7 +132,7 @@ class Consultant:
         at, started = datetime.now(UTC), time.monotonic()
         result: ChatReply | ChatFailure
         try:
-            result = _checked(self._backend.complete(request))
+            result = _checked(awaiting.complete(self._backend, request))
         except BackendError as error:
             result = ChatFailure(type(error).__name__, without_secrets(str(error)), error.advice, self._backend.name)
         except Exception as error:  # noqa: BLE001  # somebody else's backend must not end the search either

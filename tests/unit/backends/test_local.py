@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
@@ -62,6 +63,16 @@ def asked(user="hello", **given):
 
 def pid(model):
     return model._child().pid
+
+
+@contextmanager
+def watched(number):
+    """A process as a file that is ready to be read once it has ended."""
+    process = os.pidfd_open(number)
+    try:
+        yield process
+    finally:
+        os.close(process)
 
 
 def wait_for_the_end(process):
@@ -216,7 +227,7 @@ def test_a_crash_is_tried_again(model):
 @pytest.mark.parametrize("user", ["hang", "stop"])
 def test_a_deadline_ends_the_computation_and_the_child(model, user):
     model.complete(asked())
-    with open(os.pidfd_open(pid(model)), closefd=True) as process:
+    with watched(pid(model)) as process:
         with pytest.raises(BackendTimeout, match=r"0\.2 s"):
             model.complete(asked(user, timeout_s=0.2))
         wait_for_the_end(process)
@@ -289,7 +300,7 @@ def test_copies_have_children_of_their_own(model):
 def test_the_child_ends_with_its_model(file):
     model = LocalModel(file)
     model.complete(asked())
-    with open(os.pidfd_open(pid(model)), closefd=True) as process:
+    with watched(pid(model)) as process:
         del model
         wait_for_the_end(process)
 
@@ -318,10 +329,9 @@ def run(text, file, library):
 @pytest.mark.parametrize("doing", ["", "threading.Thread(target=model.complete, args=(request('hang'),)).start()"])
 def test_a_parent_that_is_killed_takes_the_child_along(file, library, doing):
     parent = run(f"{doing}\nprint(model._child().pid, flush=True)\nthreading.Event().wait()", file, library)
-    with parent:
-        with open(os.pidfd_open(int(parent.stdout.readline())), closefd=True) as process:
-            parent.kill()
-            wait_for_the_end(process)
+    with parent, watched(int(parent.stdout.readline())) as process:
+        parent.kill()
+        wait_for_the_end(process)
 
 
 def test_a_program_that_ends_takes_the_child_along_and_says_nothing(file, library):
@@ -358,10 +368,9 @@ if os.fork() == 0:
 print(model._child().pid, flush=True)
 threading.Event().wait()
 """
-    with run(text, file, library) as parent:
-        with open(os.pidfd_open(int(parent.stdout.readline())), closefd=True) as process:
-            parent.kill()
-            wait_for_the_end(process)
+    with run(text, file, library) as parent, watched(int(parent.stdout.readline())) as process:
+        parent.kill()
+        wait_for_the_end(process)
 
 
 def test_the_program_of_the_child_imports_nothing_of_ours():
