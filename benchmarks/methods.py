@@ -1,13 +1,13 @@
 """Every method behind one ask/tell adapter, by name.
 
 ``hybridbo``, ``hybridbo-llm`` (recorded replies; sample by seed), ``hybridbo-llm-0`` and ``-1`` (one sample),
-``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %), ``hybridbo-smollm``
-(a real, small and bad model), ``llm-only``, ``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``, ``hebo``; behind the last five, ``+default`` adds hybridbo's arm 0
-as first trial and ``+seeds`` arm 0 and the four recorded points that the LLM names first, of which ``hybridbo-llm``
-tries two as seeds. For several objectives there are ``optuna-nsga2``, with Optuna's default of 50 per generation, and
-``optuna-nsga2-10``, with ten: with 50 trials the default is random search. ``hybridbo-sampler`` is hybridbo inside an
-Optuna study, with its space given (``hybridbo-sampler-llm`` with the recorded replies), and ``hybridbo-by-run`` where
-the objective alone tells it.
+``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %),
+``hybridbo-smollm`` (a real, small and bad model), ``llm-only``, ``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``,
+``hebo``; behind the last five, ``+default`` adds hybridbo's arm 0 as first trial and ``+seeds`` arm 0 and the four
+recorded points that the LLM names first, of which ``hybridbo-llm`` tries two as seeds. For several objectives there
+are ``optuna-nsga2``, with Optuna's default of 50 per generation, and ``optuna-nsga2-10``, with ten: with 50 trials
+the default is random search. ``hybridbo-sampler`` is hybridbo inside an Optuna study, with its space given
+(``hybridbo-sampler-llm`` with the recorded replies), and ``hybridbo-by-run`` where the objective alone tells it.
 """
 
 from __future__ import annotations

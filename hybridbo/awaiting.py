@@ -1,7 +1,7 @@
 """Asking without blocking an event loop: ``await opt.ask_async()``.
 
 One thread does what ``ask`` does, from reading the history to storing the trial: the fit of the Gaussian process and
-the waiting for the store block it alone. A backend that offers ``complete_async`` is awaited in the caller's loop instead.
+the waiting for the store block it alone. A backend that offers ``complete_async`` is awaited in the caller's loop.
 """
 
 from __future__ import annotations
