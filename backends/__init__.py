@@ -76,7 +76,7 @@ def _named(name: str, rest: str, spec: str) -> ChatBackend | None:
         return LocalModel(rest)
     plugins = {entry.name.lower(): entry for entry in entry_points(group=GROUP)}
     if name not in plugins:
-        known = ", ".join(["none", "auto", "openai", "local", "replay", *sorted(plugins)])
+        known = ", ".join(dict.fromkeys(["none", "auto", "openai", "local", "replay", *sorted(plugins)]))
         raise UnknownBackend(f"llm={_shown(spec)} names no backend; known: {known}.", _REMEDY)
     return _plugin(plugins[name], rest)
 
@@ -118,7 +118,7 @@ def _plugin(entry: EntryPoint, rest: str) -> ChatBackend:
         backend: object = entry.load()(rest)
     except UnknownBackend:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever somebody else's package raises
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever somebody else's package raises
         reason = Redactor().message(f"{type(error).__name__}: {error}")
         raise UnknownBackend(
             f"the backend {entry.name!r} ({entry.value}) could not be made: {reason}.",

