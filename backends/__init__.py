@@ -25,7 +25,10 @@ __all__ = ["GROUP", "get_backend"]
 GROUP = "hybridbo.backends"
 """The entry-point group of third-party backends."""
 
-_REMEDY = 'Use None, "auto", "openai:MODEL", "replay:FILE", or an object with .name and .complete(request).'
+_REMEDY = (
+    'Use None, "auto", "openai:MODEL", "local:FILE.gguf", "replay:FILE", or an object with .name and '
+    ".complete(request)."
+)
 
 
 def get_backend(spec: ChatBackend | str | None) -> ChatBackend | None:
@@ -39,13 +42,14 @@ def get_backend(spec: ChatBackend | str | None) -> ChatBackend | None:
               ``OPENAI_API_KEY`` or ``OPENAI_BASE_URL`` is set, else none;
             - ``"openai:MODEL"``; ``"openai"`` alone takes the first model that the server at ``OPENAI_BASE_URL``
               lists, or a default one of the hosted service;
+            - ``"local:FILE.gguf"``: a model in a file, run by llama.cpp in a child process (``hybridbo[local]``);
             - ``"replay:FILE"``; ``"replay:FILE#1"`` plays the second sample of a recording with several;
             - ``"NAME:REST"`` of an installed package that registers NAME;
             - a ChatBackend, which is returned as it is.
 
     Raises:
         UnknownBackend: It names no backend, or one that could not be made.
-        InvalidSettings: The recording cannot be read, or the address of the server is wrong.
+        InvalidSettings: The recording or the model cannot be read, or the address of the server is wrong.
     """
     if spec is None:
         return None
@@ -66,9 +70,13 @@ def _named(name: str, rest: str, spec: str) -> ChatBackend | None:
         return _openai(rest, spec)
     if name == "replay" and rest:
         return _replay(rest)
+    if name == "local" and rest:
+        from hybridbo.backends.local import LocalModel
+
+        return LocalModel(rest)
     plugins = {entry.name.lower(): entry for entry in entry_points(group=GROUP)}
     if name not in plugins:
-        known = ", ".join(["none", "auto", "openai", "replay", *sorted(plugins)])
+        known = ", ".join(dict.fromkeys(["none", "auto", "openai", "local", "replay", *sorted(plugins)]))
         raise UnknownBackend(f"llm={_shown(spec)} names no backend; known: {known}.", _REMEDY)
     return _plugin(plugins[name], rest)
 
@@ -110,7 +118,7 @@ def _plugin(entry: EntryPoint, rest: str) -> ChatBackend:
         backend: object = entry.load()(rest)
     except UnknownBackend:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever somebody else's package raises
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever somebody else's package raises
         reason = Redactor().message(f"{type(error).__name__}: {error}")
         raise UnknownBackend(
             f"the backend {entry.name!r} ({entry.value}) could not be made: {reason}.",

@@ -1,13 +1,13 @@
 """Every method behind one ask/tell adapter, by name.
 
 ``hybridbo``, ``hybridbo-llm`` (recorded replies; sample by seed), ``hybridbo-llm-0`` and ``-1`` (one sample),
-``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %), ``llm-only``,
-``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``, ``hebo``; behind the last five, ``+default`` adds hybridbo's arm 0
-as first trial and ``+seeds`` arm 0 and the four recorded points that the LLM names first, of which ``hybridbo-llm``
-tries two as seeds. For several objectives there are ``optuna-nsga2``, with Optuna's default of 50 per generation, and
-``optuna-nsga2-10``, with ten: with 50 trials the default is random search. ``hybridbo-sampler`` is hybridbo inside an
-Optuna study, with its space given (``hybridbo-sampler-llm`` with the recorded replies), and ``hybridbo-by-run`` where
-the objective alone tells it.
+``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %),
+``hybridbo-smollm`` (a real, small and bad model), ``llm-only``, ``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``,
+``hebo``; behind the last five, ``+default`` adds hybridbo's arm 0 as first trial and ``+seeds`` arm 0 and the four
+recorded points that the LLM names first, of which ``hybridbo-llm`` tries two as seeds. For several objectives there
+are ``optuna-nsga2``, with Optuna's default of 50 per generation, and ``optuna-nsga2-10``, with ten: with 50 trials
+the default is random search. ``hybridbo-sampler`` is hybridbo inside an Optuna study, with its space given
+(``hybridbo-sampler-llm`` with the recorded replies), and ``hybridbo-by-run`` where the objective alone tells it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ import numpy as np
 from benchmarks import advice
 from benchmarks.problem import Problem
 from hybridbo import knowledge
+from hybridbo.llm.prompts import seed_request
+from hybridbo.objective import Objective
 from hybridbo.parameters import Params
 from hybridbo.ports import ChatBackend
+from hybridbo.settings import Settings
 
 BUDGET = 30  # trials of a search
 N_SEEDS = 5  # trials before the model takes over; the recorded seeds of the peers
@@ -164,11 +167,13 @@ _OPTUNA = ["optuna-tpe", "optuna-gp"]
 _PEERS = ["random", *_OPTUNA]
 GENETIC = ["optuna-nsga2", "optuna-nsga2-10"]
 SAMPLES = ["hybridbo-llm-0", "hybridbo-llm-1"]
+SMOLLM = "hybridbo-smollm"
 SAMPLED = ["hybridbo-sampler", "hybridbo-sampler-llm", "hybridbo-by-run"]
 _OUTSIDE = ["smac", "hebo"]
 NAMES = [*_HYBRIDS, "llm-only", *(p + first for first in ("", "+default", "+seeds") for p in _PEERS), *_OUTSIDE]
 NAMES += GENETIC
 ON_REQUEST = [
+    SMOLLM,
     *SAMPLED,
     *SAMPLES,
     *(peer + first for first in ("+default", "+seeds") for peer in _OUTSIDE),
@@ -203,11 +208,24 @@ def _backend(name: str, problem: Problem, seed: int) -> ChatBackend | None:
         return _recording(problem, seed % 2)
     if name in SAMPLES:
         return _recording(problem, int(kind[-1]))
+    if name == SMOLLM:
+        return _smollm(problem)
     if kind == "shuffled":
         return advice.Fixed("shuffled", advice.shuffled(problem, seed % 2))
     if kind == "adversarial":
         return advice.Fixed("adversarial", advice.adversarial(problem, seed))
     raise KeyError(f"there is no method {name!r}; known: {', '.join(NAMES)}")
+
+
+def _smollm(problem: Problem) -> ChatBackend:
+    from benchmarks.smollm import NoModel, SmolLM2
+
+    backend = SmolLM2()
+    try:
+        backend.complete(seed_request(problem.space, Objective.of(problem.direction), problem.task, Settings()))
+    except NoModel as why:
+        raise NotApplicable(str(why)) from None
+    return backend
 
 
 def _recording(problem: Problem, sample: int) -> ChatBackend:

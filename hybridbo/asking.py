@@ -11,6 +11,7 @@ import numpy as np
 
 from hybridbo import leases, owner
 from hybridbo.altering import Completion, check_unaltered
+from hybridbo.awaiting import Gate
 from hybridbo.consult import Consultant
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
@@ -34,11 +35,13 @@ class Holder:
         owner: The process, as in :mod:`hybridbo.owner`.
         lease_s: For how many seconds it holds the trial without a heartbeat; None for as long as it takes.
         request_id: The same trial is given to whoever asks under that id; None for a trial of its own.
+        gate: Entered before a trial is stored for it; closed when it waits no longer.
     """
 
     owner: str
     lease_s: float | None = None
     request_id: str | None = None
+    gate: Gate = field(default_factory=Gate, compare=False)
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Asker:
             SpaceExhausted: Every configuration of a finite space has been proposed.
             StudyMismatch: Another process has altered the space.
         """
+        holder.gate.check()
         self.check_space()
         if self.consultant is not None:
             self.consultant.begin()
@@ -174,6 +178,7 @@ class Asker:
             other = None if holder.request_id is None else self.store.find_request(self.study, holder.request_id)
             if other is not None and other.number != trial.number:  # the same request, from elsewhere
                 return other
+            holder.gate.enter()
             taken = self.store.take_over(
                 self.study,
                 trial.number,
@@ -223,6 +228,7 @@ class Asker:
         """The new trial, with what is to be noted of it; None if somebody was faster; within a transaction."""
         if holder.request_id is not None and (other := self.store.find_request(self.study, holder.request_id)):
             return other  # the same request, from elsewhere
+        holder.gate.enter()
         key, seen = self.engine.space.key(proposal.params), history.digested(self.engine.space.any_key).n_keyed
         trial = self.store.create_trial(
             self.study, proposal, key=key, owner=holder.owner, seen=seen, lease_s=holder.lease_s

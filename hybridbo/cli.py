@@ -47,7 +47,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed; 0 for a new search.")
 @click.option(
-    "--llm", metavar="SPEC", help='"none", "openai:MODEL", "replay:FILE"; by default what the environment sets.'
+    "--llm",
+    metavar="SPEC",
+    help='"none", "openai:MODEL", "local:FILE.gguf", "replay:FILE"; by default what the environment sets.',
 )
 @click.pass_context
 def demo(context: click.Context, trials: int, store: str, seed: int | None, llm: str | None) -> None:

@@ -8,13 +8,15 @@ by whoever asks next. A failure never stops a search: the engine is told why the
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
-from hybridbo import owner
+from hybridbo import awaiting, owner
 from hybridbo.breaker import LOST, is_under_way, judge
 from hybridbo.budget import admit, cost_of
 from hybridbo.deadline import DeadlineExceeded, within
@@ -175,9 +177,10 @@ class Consultant:
         model = self._backend.name
         try:
             if request.total_s is None:
-                reply = _checked(self._backend.complete(request))
+                reply = _checked(awaiting.complete(self._backend, request))
             else:
-                reply = _checked(within(request.total_s, lambda: self._backend.complete(request), _let_go))
+                ask = partial(contextvars.copy_context().run, awaiting.complete, self._backend, request)
+                reply = _checked(within(request.total_s, ask, _let_go))
         except DeadlineExceeded:
             message = f"{model} gave no reply within the {self._settings.max_ask_s:g} s of settings.llm.max_ask_s."
             return self._failed(BackendTimeout.__name__, message, BackendTimeout)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
 
-from hybridbo import accounting, altering, executing, knowledge, leases, loop, owner
+from hybridbo import accounting, altering, awaiting, executing, knowledge, leases, loop, owner
 from hybridbo.asking import Asker, Holder
 from hybridbo.attribution import Attribution
 from hybridbo.backends import get_backend
@@ -44,7 +44,7 @@ class Optimizer:
         data: Facts about the data, from :func:`hybridbo.describe`: the language model is told them with the task.
         study: Name of the study within the store.
         store: A path, ``":memory:"``, or a TrialStore. An existing study of that name is resumed.
-        llm: ``"auto"``, None, ``"openai:MODEL"``, ``"replay:FILE"``, or a ChatBackend.
+        llm: ``"auto"``, None, ``"openai:MODEL"``, ``"local:FILE.gguf"``, ``"replay:FILE"``, or a ChatBackend.
         seed: Seed of every proposal; None draws one for a new study and takes the stored one of an existing.
         settings: Settings, or a dict of them.
 
@@ -172,9 +172,28 @@ class Optimizer:
             StudyMismatch: Another process has altered the space.
             StoreError: The store cannot be read or written.
         """
+        return self._ask(awaiting.Gate(), detached, request_id, lease_s)
+
+    async def ask_async(self, *, request_id: str | None = None, lease_s: float | None = None) -> Trial:
+        """The trial that :meth:`ask` would give, without blocking the event loop.
+
+        A thread does the work; a backend with a coroutine ``complete_async(request)`` is awaited in this loop. Several
+        at once give different trials. Cancelled, it leaves no trial behind: nothing is stored, or what was is given
+        back. A reply that was being waited for is recorded all the same when it comes, since it is paid for.
+
+        Args:
+            request_id: As for :meth:`ask`.
+            lease_s: As for :meth:`ask`.
+
+        Raises:
+            UserError: As :meth:`ask`, and StoreError and SpaceExhausted likewise.
+        """
+        return await awaiting.in_thread(lambda gate: self._ask(gate, False, request_id, lease_s), self.release)
+
+    def _ask(self, gate: awaiting.Gate, detached: bool, request_id: str | None, lease_s: float | None) -> Trial:  # noqa: FBT001
         if lease_s is None and not detached:
             lease_s = self.settings.store.lease_s
-        holder = Holder(owner.DETACHED if detached else owner.current(), lease_s, request_id)
+        holder = Holder(owner.DETACHED if detached else owner.current(), lease_s, request_id, gate)
         with self._asking:
             return self._asker.next(holder)
 

@@ -70,8 +70,7 @@ class LLMUsage:
         advice = [  # a space from words is no advice about one
             call.result.text
             for call in calls
-            if isinstance(call.result, ChatReply)
-            and not call.request.purpose.startswith(PURPOSE)
+            if isinstance(call.result, ChatReply) and not call.request.purpose.startswith(PURPOSE)
         ]
         parts = [counts_of(text, parse_advice(text, space)) for text in advice]
         costs = [result.cost for result in results if result.cost is not None]

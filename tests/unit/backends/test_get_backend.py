@@ -110,7 +110,7 @@ def test_a_missing_recording_is_named(tmp_path):
 
 @pytest.mark.parametrize("spec", ["", "gpt-5", "claude", "none:x", "auto:y", "replay", "replay:", ":", "azure:m"])
 def test_an_unknown_one_is_told_what_is_known_and_how_to_write_it(spec):
-    with pytest.raises(UnknownBackend, match="known: none, auto, openai, replay") as caught:
+    with pytest.raises(UnknownBackend, match="known: none, auto, openai, local, replay") as caught:
         get_backend(spec)
     assert '"openai:MODEL"' in caught.value.hint
 
