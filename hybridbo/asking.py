@@ -14,6 +14,7 @@ from hybridbo.altering import Completion, check_unaltered
 from hybridbo.consult import Consultant
 from hybridbo.engine import Engine, Steps
 from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
+from hybridbo.journal import Journal
 from hybridbo.ledger import Ledger
 from hybridbo.parameters import Choice
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, TrialStore
@@ -50,6 +51,7 @@ class Asker:
         seed: Seed of every proposal, together with the trial's number.
         ledger: What is known of the study's trials.
         space_text: The space as it is stored.
+        journal: Its training logs.
         added: Parameters that the space has gained, and the value that stands for each in the trials before it.
         completion: Gives it to them.
     """
@@ -59,6 +61,7 @@ class Asker:
     engine: Engine
     consultant: Consultant | None
     seed: int
+    journal: Journal
     added: Mapping[str, Choice] = field(default_factory=dict)
     completion: Completion = field(init=False, repr=False, compare=False)
     ledger: Ledger = field(init=False, repr=False, compare=False)
@@ -78,7 +81,8 @@ class Asker:
         """
         self.check_space()
         trial = self._requested(holder) or self._offer_again(holder) or self._create(holder)
-        return replace(self.completion.trial(trial), heart=self.heart(trial, holder.lease_s))
+        mine = replace(self.completion.trial(trial), heart=self.heart(trial, holder.lease_s))
+        return replace(mine, diary=self.journal.page(mine))
 
     def check_space(self) -> None:
         """See that nobody has altered the space: whoever evaluates here may know nothing of a new parameter.

@@ -7,9 +7,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from hybridbo.errors import InvalidState
+from hybridbo.findings import Finding
 from hybridbo.parameters import Params
 
 Source = Literal["user", "default", "llm", "sobol", "gp"]
@@ -84,6 +85,18 @@ class Outcome:
     error: str | None = None
 
 
+class Diary(Protocol):
+    """The training log of one trial."""
+
+    def log(self, step: float | None, metrics: Mapping[str, float]) -> bool:
+        """Add the values of a step; whether the trial is still the worker's."""
+        ...
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the log shows."""
+        ...
+
+
 @dataclass(frozen=True)
 class Trial:
     """One evaluation of the objective, as the store holds it.
@@ -103,6 +116,7 @@ class Trial:
         lost: How many of these workers were lost, and did not give it back.
         lease_until: Until when its worker holds it without a further heartbeat, UTC; None for as long as it takes.
         heart: What :meth:`heartbeat` calls; a copy that travels to another process leaves it behind.
+        diary: Where :meth:`log` writes, likewise.
     """
 
     number: int
@@ -119,6 +133,7 @@ class Trial:
     lost: int = 0
     lease_until: datetime | None = None
     heart: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+    diary: Diary | None = field(default=None, repr=False, compare=False)
 
     def heartbeat(self) -> bool:
         """Tell the store that this trial is still being evaluated, which extends its lease.
@@ -136,7 +151,46 @@ class Trial:
             raise InvalidState(f"this copy of trial {self.number} is not what ask() returned in this process.", hint)
         return self.heart()
 
-    def copied(self) -> Trial:
+    def log(self, /, step: float | None = None, **metrics: float) -> bool:
+        """Keep what the training says of itself: ``trial.log(step=3, train_loss=0.41, val_loss=0.52)``.
+
+        Curves are judged (:attr:`findings`), shown by ``hybridbo show`` and told to the language model when it is
+        consulted. A value that is not finite is kept as evidence of a divergence; the trial goes on. Points are written
+        at most once a second, and each write counts as a :meth:`heartbeat`; long curves are thinned, see
+        :mod:`hybridbo.traininglog`.
+
+        Args:
+            step: An epoch, a batch, a fraction of an epoch: 0 or more; by default one more than the last. A value that
+                is logged again at the same step replaces the first.
+            **metrics: Numbers by any name. ``train`` and ``val`` in it tell of which data, ``loss``, ``error``,
+                ``accuracy`` or the like whether it ought to fall or to rise.
+
+        Returns:
+            Whether the trial is still this worker's, as :meth:`heartbeat` does; nothing is kept of one that is not.
+
+        Raises:
+            InvalidValue: A step or a value that is no number.
+            InvalidState: This copy did not come from ``ask()`` in this process.
+        """
+        return self._diary().log(step, metrics)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What its training log shows, such as overfitting or a plateau, each with its evidence; empty without a log.
+
+        Raises:
+            InvalidState: This copy did not come from an Optimizer of this process.
+            StoreError: The store cannot be read.
+        """
+        return self._diary().findings()
+
+    def _diary(self) -> Diary:
+        if self.diary is None:
+            hint = "Call opt.log(trial, ...) or opt.findings(trial) on an Optimizer of this process."
+            raise InvalidState(f"this copy of trial {self.number} did not come from an Optimizer here.", hint)
+        return self.diary
+
+    def copied(self, diary: Diary | None = None) -> Trial:
         """The same with dicts of its own, which may be changed."""
         return Trial(
             self.number,
@@ -153,10 +207,11 @@ class Trial:
             self.lost,
             self.lease_until,
             self.heart,
+            diary or self.diary,
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "heart": None}  # it holds a store, which cannot travel
+        return {**self.__dict__, "heart": None, "diary": None}  # they hold a store, which cannot travel
 
     @property
     def duration_s(self) -> float | None:
