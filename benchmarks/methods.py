@@ -1,7 +1,8 @@
 """Every method behind one ask/tell adapter, by name.
 
 ``hybridbo``, ``hybridbo-llm`` (recorded replies; sample by seed), ``hybridbo-llm-0`` and ``-1`` (one sample),
-``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %), ``llm-only``,
+``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %),
+``hybridbo-consult-good`` and ``-bad`` (silent about the seeds, consulted every five trials), ``llm-only``,
 ``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``, ``hebo``; behind the last five, ``+default`` adds hybridbo's arm 0
 as first trial and ``+seeds`` arm 0 and the four recorded points that the LLM names first, of which ``hybridbo-llm``
 tries two as seeds. For several objectives there are ``optuna-nsga2``, with Optuna's default of 50 per generation, and
@@ -136,6 +137,8 @@ def make(
         llm = _recording(problem, seed % 2) if name.endswith("-llm") else None
         return _sampled(name, problem, own, llm, settings)
     if name == "hybridbo" or name.startswith("hybridbo-"):
+        if name in CONSULTED:
+            settings = settings or {"llm": {"consult": CONSULT_EVERY}}
         return Hybrid(problem, own, _backend(name, problem, seed), settings)
     base, _, first = name.partition("+")
     given = _given(first, problem, seed)
@@ -164,6 +167,8 @@ _OPTUNA = ["optuna-tpe", "optuna-gp"]
 _PEERS = ["random", *_OPTUNA]
 GENETIC = ["optuna-nsga2", "optuna-nsga2-10"]
 SAMPLES = ["hybridbo-llm-0", "hybridbo-llm-1"]
+CONSULTED = ["hybridbo-consult-good", "hybridbo-consult-bad"]
+CONSULT_EVERY = 5
 SAMPLED = ["hybridbo-sampler", "hybridbo-sampler-llm", "hybridbo-by-run"]
 _OUTSIDE = ["smac", "hebo"]
 NAMES = [*_HYBRIDS, "llm-only", *(p + first for first in ("", "+default", "+seeds") for p in _PEERS), *_OUTSIDE]
@@ -171,6 +176,7 @@ NAMES += GENETIC
 ON_REQUEST = [
     *SAMPLED,
     *SAMPLES,
+    *CONSULTED,
     *(peer + first for first in ("+default", "+seeds") for peer in _OUTSIDE),
 ]  # not in "all"
 
@@ -205,6 +211,10 @@ def _backend(name: str, problem: Problem, seed: int) -> ChatBackend | None:
         return _recording(problem, int(kind[-1]))
     if kind == "shuffled":
         return advice.Fixed("shuffled", advice.shuffled(problem, seed % 2))
+    if name in CONSULTED:
+        from benchmarks.adviser import Adviser
+
+        return Adviser(problem, seed, is_good=kind == "consult-good")
     if kind == "adversarial":
         return advice.Fixed("adversarial", advice.adversarial(problem, seed))
     raise KeyError(f"there is no method {name!r}; known: {', '.join(NAMES)}")

@@ -11,9 +11,11 @@ import numpy as np
 
 from hybridbo import leases, owner
 from hybridbo.altering import Completion, check_unaltered
+from hybridbo.claims import Claims
 from hybridbo.consult import Consultant
 from hybridbo.engine import Engine, Steps
 from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
+from hybridbo.findings import Finding
 from hybridbo.journal import Journal
 from hybridbo.ledger import Ledger
 from hybridbo.parameters import Choice
@@ -51,8 +53,9 @@ class Asker:
         seed: Seed of every proposal, together with the trial's number.
         ledger: What is known of the study's trials.
         space_text: The space as it is stored.
-        journal: Its training logs.
         added: Parameters that the space has gained, and the value that stands for each in the trials before it.
+        journal: Its training logs.
+        claims: Who consults the language model.
         completion: Gives it to them.
     """
 
@@ -61,13 +64,16 @@ class Asker:
     engine: Engine
     consultant: Consultant | None
     seed: int
-    journal: Journal
     added: Mapping[str, Choice] = field(default_factory=dict)
+    journal: Journal = None  # type: ignore[assignment]  # made below where none is given
+    claims: Claims = field(init=False, repr=False, compare=False)
     completion: Completion = field(init=False, repr=False, compare=False)
     ledger: Ledger = field(init=False, repr=False, compare=False)
     space_text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "journal", Journal(self.store, self.study) if self.journal is None else self.journal)
+        object.__setattr__(self, "claims", Claims(self.store, self.study))
         object.__setattr__(self, "completion", Completion(self.engine.space, self.added))
         object.__setattr__(self, "space_text", self.engine.space.to_json())
         object.__setattr__(self, "ledger", Ledger(self.study, self.engine.space.any_key, self.completion.trial))
@@ -231,7 +237,15 @@ class Asker:
         return self._bound(trial, holder)
 
     def _history(self, *, in_haste: bool = False) -> History:
-        return self.ledger.history(self.store, self.store.get_queue(self.study, limit=1), in_haste=in_haste)
+        history = self.ledger.history(self.store, self.store.get_queue(self.study, limit=1), in_haste=in_haste)
+        if self.consultant is None or self.engine.settings.llm.consult == "never":
+            return history
+        return replace(history, findings=self.findings)
+
+    def findings(self) -> dict[int, tuple[Finding, ...]]:
+        """What the training logs show, by number, of the trials that have one."""
+        known = self.ledger.trials(self.store)
+        return dict(self.journal.all_findings(lambda n: n < len(known) and known[n].state.is_finished))
 
     def _propose(self, history: History, chance: np.random.Generator) -> Proposal:
         number = len(history)
@@ -241,6 +255,8 @@ class Asker:
     def _answer(self, request: ChatRequest, number: int) -> ChatReply | ChatFailure:
         if self.consultant is None:
             return ChatFailure("BackendError", "no language model is set")
+        if self.claims.is_taken(request):
+            return ChatFailure("BackendBusy", "another process is consulting the language model")
         return self.consultant.answer(request, number)
 
     def _note(self, kind: str, message: str, number: int) -> None:

@@ -28,6 +28,7 @@ from hybridbo.objective import Objective
 from hybridbo.observe import Observations, merits, observe, weighed
 from hybridbo.parameters import Array, Params
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
+from hybridbo.rivals import Rivals, consult
 from hybridbo.settings import Settings
 from hybridbo.sobol import SobolPoints
 from hybridbo.space import Space
@@ -126,7 +127,8 @@ class Engine:
             return Proposal(self.default_params(), Origin("default", decision.reason))
         advice, trouble = yield from self._advice()
         if decision.source == "gp":
-            return self._gp(history, taken, _Voice(advice, standing), trouble, rng)
+            rivals = (yield from self._consult(history, standing)) if self.has_llm else Rivals()
+            return self._gp(history, taken, _Voice(advice, standing, rivals), trouble, rng)
         if decision.source == "llm":
             return self._seed(history, taken, advice, trouble, decision.reason)
         return self._sobol(history, taken, decision.reason, (trouble,) if trouble else (), towards=True)
@@ -171,6 +173,16 @@ class Engine:
             return advice, None
         why = advice.rejections[0].why if advice.rejections else "it names none"
         return advice, f"The LLM's reply holds no usable configuration ({why})"
+
+    def _consult(
+        self, history: History, standing: policy.Standing
+    ) -> Generator[ChatRequest, ChatReply | ChatFailure, Rivals]:
+        """What the LLM says of the results so far, if it is to be asked."""
+        if self.settings.llm.consult == "never":
+            return Rivals()
+        known = merits(history, self.objective)
+        what = self.space, self.objective, self.task, self.settings
+        return (yield from consult(*what, history, known, self.fixed, standing))
 
     def _seed(self, history: History, taken: Taken, advice: Advice, trouble: str | None, reason: str) -> Proposal:
         for rank, named in enumerate(advice.points):
@@ -221,7 +233,7 @@ class Engine:
     def _gp(
         self, history: History, taken: Taken, voice: _Voice, trouble: str | None, rng: np.random.Generator
     ) -> Proposal:
-        notes = (trouble,) if trouble else ()
+        notes = (*((trouble,) if trouble else ()), *voice.rivals.notes)
         try:
             # the user's debugging aids are not for us: an underflow here is a zero, and torch warns when it is imported
             with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -255,11 +267,23 @@ class Engine:
         guide, said = self._guide(seen, voice, taken)
         seen, reason = self._worded(seen, rng)
         power, about_cost = self._cost(history, seen)
-        found = propose(self.space, seen, replace(guide, cost_power=power, fixed=self.fixed), rng, self.settings.gp)
+        guide = replace(guide, cost_power=power, fixed=self.fixed, rivals=voice.rivals.points, slack=voice.rivals.slack)
+        found = propose(self.space, seen, guide, rng, self.settings.gp)
         notes = (*notes, *found.notes)
-        reason = " ".join([reason, *said, *about_cost, *(note if note.endswith(".") else f"{note}." for note in notes)])
+        reason = " ".join(
+            [
+                reason,
+                *said,
+                *about_cost,
+                *voice.rivals.told(found.rival, found.lead),
+                *(note if note.endswith(".") else f"{note}." for note in notes),
+            ]
+        )
         return Proposal(
-            found.params, Origin("gp", reason, *self._prediction(found.loss_mean, found.loss_sd)), notes, tuple(said)
+            found.params,
+            Origin("gp" if found.rival is None else "llm", reason, *self._prediction(found.loss_mean, found.loss_sd)),
+            notes,
+            tuple(said),
         )
 
     def _guide(self, seen: Observations, voice: _Voice, taken: Taken) -> tuple[Guide, list[str]]:
@@ -325,3 +349,4 @@ class _Voice:
 
     advice: Advice
     standing: policy.Standing
+    rivals: Rivals

@@ -147,7 +147,7 @@ class Optimizer:
             consultant = Consultant(backend, store, record.name, self.space, self.settings.llm)
         engine = Engine(self.space, self.objective, self.settings, self.task, backend is not None, self.seed)
         added = altering.Completion.of(self.space, altering.spaces_of(store.get_alterations(record.name))).added
-        self._asker = Asker(store, record.name, engine, consultant, self.seed, self._journal, added)
+        self._asker = Asker(store, record.name, engine, consultant, self.seed, added, self._journal)
         self._record, self._backend = record, backend
 
     # Ask and tell ------------------------------------------------------------------------------------------------
@@ -299,8 +299,7 @@ class Optimizer:
     @property
     def training_findings(self) -> dict[int, tuple[Finding, ...]]:
         """What the training logs show, by number, of the trials that have one."""
-        known = self._asker.ledger.trials(self.store)
-        return dict(self._journal.all_findings(lambda n: n < len(known) and known[n].state.is_finished))
+        return self._asker.findings()
 
     def release(self, trial: Trial) -> None:
         """Give a RUNNING trial back: whoever asks next is offered it again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -36,6 +36,13 @@ class LLMSettings(_Settings):
     max_failures: int = Field(3, ge=1, description="failed requests after which a study stops asking")
     temperature: float | None = Field(0.0, ge=0, le=2, description="None leaves it to the server")
     max_tokens: int = Field(4096, ge=64, description="longest reply, in tokens")
+    consult: Literal["never", "stagnation"] | Annotated[int, Field(ge=1, strict=True)] = Field(
+        "never",
+        description="when to ask again after the seeds: never, when the search stagnates, or every so many trials",
+    )
+    patience: int = Field(6, ge=1, description="trials without an improvement that count as stagnation")
+    consult_points: int = Field(4, ge=1, le=20, description="configurations asked for in a consultation")
+    consult_share: float = Field(0.3, ge=0, le=0.3, description="of all trials, at most, may come from the LLM then")
 
 
 class GPSettings(_Settings):

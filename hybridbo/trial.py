@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -244,6 +244,7 @@ class History:
         failed: FAILED trials, and PRUNED ones without a value.
         queued: Configurations that the user has enqueued and nobody has taken yet, oldest first.
         digest: Counts over all trials, from whoever has kept them; None leaves the counting to the engine.
+        findings: Reads what the training logs show, by number of the trial; None where there are none.
     """
 
     completed: tuple[Trial, ...] = ()
@@ -251,6 +252,7 @@ class History:
     failed: tuple[Trial, ...] = ()
     queued: tuple[Params, ...] = field(default=(), hash=False)
     digest: Digest | None = field(default=None, compare=False, repr=False)
+    findings: Callable[[], Mapping[int, Sequence[Finding]]] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, trials: Iterable[Trial], queued: Iterable[Params] = ()) -> History:
@@ -277,7 +279,7 @@ class History:
         start = datetime.min.replace(tzinfo=UTC)
         trial = Trial(len(self), proposal.params, TrialState.RUNNING, proposal.origin, start)
         queued = self.queued[1:] if proposal.origin.source == "user" else self.queued
-        return History(self.completed, (*self.pending, trial), self.failed, queued)
+        return History(self.completed, (*self.pending, trial), self.failed, queued, findings=self.findings)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
