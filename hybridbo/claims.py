@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from hybridbo import owner
 from hybridbo.llm.history import is_consultation
 from hybridbo.ports import ChatReply, ChatRequest, Event, TrialStore
 
@@ -37,20 +38,23 @@ class Claims:
         topic = request.topic_hash
         if not is_consultation(request.purpose) or topic in self._done:
             return False
-        message = f"{request.purpose} ({topic[:12]})"
+        message = f"{request.purpose} ({topic[:12]}) by "
         with self._store.transaction():
             calls = [call for call in self._store.get_calls(self._study) if call.request.topic_hash == topic]
             if any(isinstance(call.result, ChatReply) for call in calls):
                 self._done.add(topic)
                 return False
-            made = [e for e in self._store.get_events(self._study) if e.kind == _KIND and e.message == message]
-            is_open = len(made) > len(calls) and _is_recent(made[-1], request)
+            made = [e for e in self._store.get_events(self._study) if e.kind == _KIND and e.message.startswith(message)]
+            is_open = len(made) > len(calls) and _is_alive(made[-1], request)
             if not is_open:
-                self._store.record_event(self._study, Event(_KIND, message))
+                self._store.record_event(self._study, Event(_KIND, message + owner.current()))
                 self._done.add(topic)
             return is_open
 
 
-def _is_recent(claim: Event, request: ChatRequest) -> bool:
+def _is_alive(claim: Event, request: ChatRequest) -> bool:
+    """Whether an answer may still come: the process is there, as far as is known, and has not had all of its time."""
+    if owner.is_gone(claim.message.rpartition(" by ")[2]):
+        return False
     patience = request.timeout_s * (request.retries + 1) + _MORE_S
     return claim.at is None or datetime.now(UTC) - claim.at < timedelta(seconds=patience)

@@ -38,8 +38,8 @@ def log(store: str, study: str, number: int, metrics: tuple[str, ...], step: flo
 def _metric(text: str) -> tuple[str, float]:
     name, _, value = text.rpartition("=")
     try:
-        return name, float(value)
+        if name not in ("", "step"):
+            return name, float(value)
     except ValueError:
-        raise InvalidValue(
-            f"{text!r} is no NAME=VALUE.", "Write, for example, val_loss=0.52, or val_loss=nan."
-        ) from None
+        pass
+    raise InvalidValue(f"{text!r} is no NAME=VALUE.", "Write, for example, val_loss=0.52, or val_loss=nan --step 3.")

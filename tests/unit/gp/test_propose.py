@@ -188,3 +188,40 @@ def test_beliefs_cool_like_one_over_n_and_later_like_one_over_n_squared():
     guide = Guide(set(), {"x": NumericBelief(0.5, 0.4, 0.6)}, 0.5)
     assert [_exponent(guide, n) for n in (4, 8, 16, 32)] == pytest.approx([3 / 8, 3 / 16, 3 / 64, 3 / 256])
     assert _exponent(replace(guide, beliefs={}), 4) == 0
+
+
+# Rivals
+
+
+def contest(rivals, slack, params=None, **options):
+    """What is proposed on a line whose losses fall to the right, where somebody else has points to offer."""
+    params = params or [{"x": x} for x in (0.0, 0.2, 0.4, 0.6, 0.8)]
+    losses = np.array([5.0, 4.0, 3.0, 2.0, 1.0])[: len(params)]
+    seen = Observations(params, losses, np.ones(len(params), dtype=bool), **options)
+    guide = Guide({LINE.key(p) for p in params}, {}, 0.0, rivals=rivals, slack=slack)
+    return propose(LINE, seen, guide, np.random.default_rng(0), QUICK)
+
+
+def test_a_rival_far_below_the_best_is_refused_and_changes_nothing():
+    alone = contest((), 1.0)
+    found = contest([{"x": 0.1}], 1.0)
+    assert (found.params, found.rival) == (alone.params, None)
+    assert found.lead < -1.0
+    assert (alone.rival, alone.lead) == (None, None)
+
+
+def test_a_rival_within_the_slack_is_proposed():
+    own = contest((), 0.0)
+    near = {"x": own.params["x"] - 0.02}
+    lead = contest([near], 0.0).lead
+    assert lead < 0
+    assert contest([near], -lead - 1e-9).rival is None
+    found = contest([{"x": 0.1}, near], -lead + 1e-9)
+    assert (found.params, found.rival, found.lead) == (near, 1, pytest.approx(lead))
+    assert found.loss_mean == pytest.approx(own.loss_mean, abs=0.3)
+
+
+def test_a_rival_that_is_known_or_next_door_is_none():
+    assert contest([{"x": 0.8}, {"x": 0.8001}], 1e9).lead is None
+    found = contest([{"x": 0.3}], 1e9, pending=({"x": 0.31},))
+    assert (found.rival, found.lead) == (None, None)
