@@ -11,6 +11,7 @@ greatest value, and the first that is not finite.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -27,6 +28,7 @@ KEPT = 500
 APPENDED = 1000  # points that are written before a log is merged and thinned
 MOST_METRICS = 100
 _LONGEST_NAME = 200
+_HALVINGS = 50  # of the range of steps
 _HINT = "Log numbers by name: trial.log(step=3, train_loss=0.41, val_loss=0.52)."
 
 
@@ -90,7 +92,7 @@ def thinned(log: Mapping[str, Sequence[Point]]) -> Log:
 
 
 def _thinned(points: Sequence[Point]) -> list[Point]:
-    steps = np.array([step for step, _ in points], dtype=float)
+    steps = [float(step) for step, _ in points]
     values = np.array([value for _, value in points])
     finite = np.flatnonzero(np.isfinite(values))
     odd = np.flatnonzero(~np.isfinite(values))
@@ -101,23 +103,22 @@ def _thinned(points: Sequence[Point]) -> list[Point]:
     return [points[i] for i in sorted(kept)]
 
 
-def _evenly(steps: np.ndarray, most: int) -> list[int]:
+def _evenly(steps: list[float], most: int) -> list[int]:
     """At most ``most`` of ascending steps, no two closer than the smallest gap for which so many are enough.
 
     A single step far out costs one point only: the gap follows from how many points are left, not from the range.
     """
-    low, high = 0.0, float(steps[-1] - steps[0])
-    for _ in range(60):
+    low, high = 0.0, steps[-1] - steps[0]
+    for _ in range(_HALVINGS):
         gap = low + (high - low) / 2
         low, high = (gap, high) if len(_apart(steps, gap)) > most else (low, gap)
     return _apart(steps, high)
 
 
-def _apart(steps: np.ndarray, gap: float) -> list[int]:
+def _apart(steps: list[float], gap: float) -> list[int]:
     """The first step, and each next one that is at least ``gap`` behind the one before."""
-    out = [0]
-    while (following := int(np.searchsorted(steps, steps[out[-1]] + gap, side="left"))) < len(steps):
-        out.append(max(following, out[-1] + 1))
-        if out[-1] >= len(steps):
-            return out[:-1]
+    out, at = [], 0
+    while at < len(steps):
+        out.append(at)
+        at = bisect_left(steps, steps[at] + gap, at + 1)
     return out

@@ -45,9 +45,9 @@ class LogClauses(StoreCases):
 
     def test_each_attempt_has_its_own_log(self, store: TrialStore) -> None:
         trial = created(store)
-        store.append_log(STUDY, 0, {"a": [(0, 1.0), (1, 2.0)]}, attempt=0)
+        store.append_log(STUDY, 0, {"a": [(0, 1.0), (5, 2.0)]}, attempt=0)
         assert store.take_over(STUDY, 0, owner="b", previous=trial.owner, attempt=0) is not None
-        assert store.get_log(STUDY, 0) == {"a": [(0, 1.0), (1, 2.0)]}  # until the new one says something
+        assert store.get_log(STUDY, 0) == {"a": [(0, 1.0), (5, 2.0)]}  # until the new one says something
         assert not store.append_log(STUDY, 0, {"a": [(2, 3.0)]}, attempt=0)
         assert store.append_log(STUDY, 0, {"a": [(0, 9.0)]}, attempt=1)
         assert store.append_log(STUDY, 0, {"a": [(1, 8.0)]})
