@@ -244,8 +244,7 @@ class Asker:
 
     def findings(self) -> dict[int, tuple[Finding, ...]]:
         """What the training logs show, by number, of the trials that have one."""
-        known = self.ledger.trials(self.store)
-        return dict(self.journal.all_findings(lambda n: n < len(known) and known[n].state.is_finished))
+        return self.journal.all_findings(self.ledger.trials(self.store))
 
     def _propose(self, history: History, chance: np.random.Generator) -> Proposal:
         number = len(history)

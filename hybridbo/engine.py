@@ -127,7 +127,7 @@ class Engine:
             return Proposal(self.default_params(), Origin("default", decision.reason))
         advice, trouble = yield from self._advice()
         if decision.source == "gp":
-            rivals = (yield from self._consult(history, standing)) if self.has_llm else Rivals()
+            rivals = (yield from consult(self, history, standing)) if self.has_llm else Rivals()
             return self._gp(history, taken, _Voice(advice, standing, rivals), trouble, rng)
         if decision.source == "llm":
             return self._seed(history, taken, advice, trouble, decision.reason)
@@ -173,16 +173,6 @@ class Engine:
             return advice, None
         why = advice.rejections[0].why if advice.rejections else "it names none"
         return advice, f"The LLM's reply holds no usable configuration ({why})"
-
-    def _consult(
-        self, history: History, standing: policy.Standing
-    ) -> Generator[ChatRequest, ChatReply | ChatFailure, Rivals]:
-        """What the LLM says of the results so far, if it is to be asked."""
-        if self.settings.llm.consult == "never":
-            return Rivals()
-        known = merits(history, self.objective)
-        what = self.space, self.objective, self.task, self.settings
-        return (yield from consult(*what, history, known, self.fixed, standing))
 
     def _seed(self, history: History, taken: Taken, advice: Advice, trouble: str | None, reason: str) -> Proposal:
         for rank, named in enumerate(advice.points):

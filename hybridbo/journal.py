@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any
@@ -126,8 +126,13 @@ class Journal:
         """What the log of a trial shows; likewise."""
         return analyse(self.read(number))
 
-    def all_findings(self, has_ended: Callable[[int], bool]) -> Iterator[tuple[int, tuple[Finding, ...]]]:
-        """The findings of every trial that has a log, by number; those of trials that have ended are read once."""
+    def all_findings(self, trials: Sequence[Trial]) -> dict[int, tuple[Finding, ...]]:
+        """The findings of every trial that has a log, by number; those of trials that have ended are read once.
+
+        Args:
+            trials: All trials, by number.
+        """
+        out = {}
         with self._lock:
             for number in dict.fromkeys(number for number, _ in self._waiting):
                 self.flush(number)
@@ -135,9 +140,10 @@ class Journal:
             found = self._final.get(number)
             if found is None:
                 found = self.findings(number)
-                if has_ended(number):
+                if number < len(trials) and trials[number].state.is_finished:
                     self._final[number] = found
-            yield number, found
+            out[number] = found
+        return out
 
     def _next_step(self, page: _Waiting, number: int) -> float:
         if page.next_step is None:

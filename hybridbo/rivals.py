@@ -7,14 +7,16 @@ taken only where it comes within the slack of :func:`hybridbo.policy.slack` of t
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from hybridbo import knowledge, policy
 from hybridbo.llm.history import consult_request
 from hybridbo.llm.parse import parse_advice
 from hybridbo.objective import Objective
-from hybridbo.parameters import Choice, Params
+from hybridbo.observe import merits
+from hybridbo.parameters import Params
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
 from hybridbo.settings import Settings
 from hybridbo.space import Space
@@ -60,32 +62,48 @@ class Rivals:
         return [self.reason, f"{verdict}{why}"]
 
 
+class Search(Protocol):
+    """What a consultation needs to know of a search; an Engine is one."""
+
+    @property
+    def space(self) -> Space:
+        """What is searched."""
+
+    @property
+    def objective(self) -> Objective:
+        """What is optimised."""
+
+    @property
+    def settings(self) -> Settings:
+        """When the LLM is consulted."""
+
+    @property
+    def task(self) -> str:
+        """The user's description."""
+
+    @property
+    def fixed(self) -> Params:
+        """Values that every proposal has."""
+
+
 def consult(
-    space: Space,
-    objective: Objective,
-    task: str,
-    settings: Settings,
-    history: History,
-    merits: Mapping[int, float],
-    fixed: Mapping[str, Choice],
-    standing: policy.Standing,
+    search: Search, history: History, standing: policy.Standing
 ) -> Generator[ChatRequest, ChatReply | ChatFailure, Rivals]:
     """Ask the LLM if it is to be asked, and read what it says.
 
     Args:
-        space: The space.
-        objective: Objectives and constraints.
-        task: The user's description.
-        settings: When to ask.
+        search: What is searched, and how.
         history: What is known.
-        merits: One figure for each finished trial by number, smaller is better.
-        fixed: Values that every proposal has.
         standing: How the LLM's configurations have done.
     """
-    due = policy.consultation(history, settings, merits, is_single=objective.is_single, llm=standing)
+    space, settings = search.space, search.settings
+    if settings.llm.consult == "never":
+        return Rivals()
+    known = merits(history, search.objective)
+    due = policy.consultation(history, settings, known, is_single=search.objective.is_single, llm=standing)
     if due.at is None:
         return Rivals(reason=due.reason)
-    answer = yield consult_request(space, objective, task, settings, history, merits, due.at)
+    answer = yield consult_request(space, search.objective, search.task, settings, history, known, due.at)
     if isinstance(answer, ChatFailure):
         if answer.error == "BackendBusy":  # of another process, whose answer the next trial will see
             return Rivals(reason=f"No consultation: {answer.message}.")
@@ -95,6 +113,7 @@ def consult(
         why = advice.rejections[0].why if advice.rejections else "it names none"
         return Rivals(reason=due.reason, notes=(f"The LLM's reply holds no usable configuration ({why})",))
     points = advice.points[: settings.llm.consult_points]
-    if fixed:
-        points = tuple(space.round(space.complete({**point, **fixed}, knowledge.defaults(space))) for point in points)
+    if search.fixed:
+        fixed = [space.complete({**point, **search.fixed}, knowledge.defaults(space)) for point in points]
+        points = tuple(map(space.round, fixed))
     return Rivals(points, due.slack, due.reason, advice.rationale)

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from hybridbo import Float, Space
+from hybridbo.engine import Engine
 from hybridbo.objective import Objective
 from hybridbo.policy import Standing
 from hybridbo.ports import ChatFailure, ChatReply
@@ -20,10 +21,9 @@ PAST = History.of(
 
 
 def drive(answer, rule=1, fixed=None, standing=Standing()):
-    steps = consult(
-        SPACE, Objective.of("minimize"), "t", Settings.of({"llm": {"consult": rule, "consult_points": 2}}),
-        PAST, {i: float(i) for i in range(7)}, fixed or {}, standing,
-    )  # fmt: skip
+    settings = Settings.of({"llm": {"consult": rule, "consult_points": 2}})
+    search = Engine(SPACE, Objective.of("minimize"), settings, "t", has_llm=True, fixed=fixed or {})
+    steps = consult(search, PAST, standing)
     try:
         request = next(steps)
         steps.send(answer)
