@@ -198,16 +198,22 @@ def consultation(
     advised = sum(trial.origin.source == "llm" for trial in history.trials)
     if advised + 1 > settings.llm.consult_share * (n + 1):
         return Consultation(None, f"No consultation: {advised} of {n} trials are the LLM's, which is its share.")
-    since = settings.seed_trials if rule != "stagnation" else _last_improvement(merits, is_single=is_single) + 1
-    every = settings.llm.patience if rule == "stagnation" else rule
-    at = since + (n - since) // every * every
-    if rule == "stagnation" and at < max(since + every, settings.seed_trials):
+    if rule == "stagnation":
+        last = _last_improvement(merits, is_single=is_single)
+        since, every = last + 1, settings.llm.patience
+        gone = sum(number > last for number in merits)  # of those that are still running nothing is known
+        why = f"{gone} trials without an improvement"
+    else:
+        since, every = settings.seed_trials, rule
+        gone, why = n - since, f"one every {rule} trials"
+    at = since + gone // every * every
+    if rule == "stagnation" and (gone < every or at < settings.seed_trials):
         return Consultation(None)
-    why = f"{n - since} trials without an improvement" if rule == "stagnation" else f"one every {every} trials"
-    return Consultation(at, f"The LLM was consulted after {at} trials ({why}).", slack(history, merits) * llm.weight)
+    size = slack(history, merits, settings.seed_trials) * llm.weight
+    return Consultation(at, f"The LLM was consulted after {at} trials ({why}).", size)
 
 
-def slack(history: History, merits: Mapping[int, float]) -> float:
+def slack(history: History, merits: Mapping[int, float], seed_trials: int) -> float:
     """By how much less, in the logarithm of the acquisition, a point of the LLM may promise than the GP's own.
 
     LLINBO-Justify (Chang, Azvar, Okwudire and Al Kontar 2025, arXiv:2505.14756, section 2.4) refuses a point x of the
@@ -220,15 +226,15 @@ def slack(history: History, merits: Mapping[int, float]) -> float:
     Args:
         history: Who proposed what.
         merits: One figure for each finished trial by number, smaller is better, inf for a failed one.
+        seed_trials: The LLM's trials among the first so many were none of a consultation.
     """
     tried = won = 0
     best = np.inf
-    first = min((trial.number for trial in history.trials if trial.origin.source == "gp"), default=None)
     for trial in history.trials:
         figure = merits.get(trial.number)
         if figure is None:
             continue
-        if trial.origin.source == "llm" and first is not None and trial.number > first:  # not one of the seeds
+        if trial.origin.source == "llm" and trial.number >= seed_trials:
             tried, won = tried + 1, won + (figure < best)
         best = min(best, figure)
     return _SLACK / max(len(history.completed), 1) * (1 + won) / (1 + tried)

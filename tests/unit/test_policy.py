@@ -165,7 +165,7 @@ def test_more_than_three_tenths_cannot_be_set():
 
 
 def test_the_slack_shrinks_with_the_values():
-    sizes = [slack(*told(*FALLING[:n])) for n in range(1, 20)]
+    sizes = [slack(*told(*FALLING[:n]), 5) for n in range(1, 20)]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[9] == pytest.approx(2.0)
     assert sizes[-1] < sizes[0] / 15
@@ -173,10 +173,22 @@ def test_the_slack_shrinks_with_the_values():
 
 def test_the_slack_is_earned():
     sources = ["default", *["sobol"] * 4, "gp", "llm", "gp", "llm"]
-    useless = slack(*told(1.0, *[2.0] * 8, sources=sources))
-    useful = slack(*told(9.0, *[8.0] * 5, 7.0, 8.0, 6.0, sources=sources))
-    seeds = slack(*told(1.0, *[2.0] * 8, sources=["default", "llm", "llm", *["gp"] * 6]))
+    useless = slack(*told(1.0, *[2.0] * 8, sources=sources), 5)
+    useful = slack(*told(9.0, *[8.0] * 5, 7.0, 8.0, 6.0, sources=sources), 5)
+    seeds = slack(*told(1.0, *[2.0] * 8, sources=["default", "llm", "llm", *["gp"] * 6]), 5)
     assert useful == seeds == 3 * useless == pytest.approx(20 / 9)
+
+
+def test_the_first_point_of_a_consultation_counts():
+    sources = ["default", *["sobol"] * 4, "llm"]  # before the first of the Gaussian process's own
+    assert slack(*told(1.0, *[2.0] * 5, sources=sources), 5) == pytest.approx(20 / 6 / 2)
+
+
+def test_trials_that_run_are_no_stagnation():
+    past, merits = told(1.0, *[2.0] * 5)
+    running = [Trial(6 + i, {}, TrialState.RUNNING, Origin("gp", "."), None) for i in range(9)]
+    settings = Settings.of({"llm": {"consult": "stagnation"}})
+    assert consultation(History.of([*past.trials, *running]), settings, merits).at is None
 
 
 def test_a_doubtful_llm_has_less_slack():
