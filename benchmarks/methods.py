@@ -2,12 +2,13 @@
 
 ``hybridbo``, ``hybridbo-llm`` (recorded replies; sample by seed), ``hybridbo-llm-0`` and ``-1`` (one sample),
 ``hybridbo-shuffled`` (another task's reply), ``hybridbo-adversarial`` (advice from the worst 20 %),
-``hybridbo-smollm`` (a real, small and bad model), ``llm-only``, ``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``,
-``hebo``; behind the last five, ``+default`` adds hybridbo's arm 0 as first trial and ``+seeds`` arm 0 and the four
-recorded points that the LLM names first, of which ``hybridbo-llm`` tries two as seeds. For several objectives there
-are ``optuna-nsga2``, with Optuna's default of 50 per generation, and ``optuna-nsga2-10``, with ten: with 50 trials
-the default is random search. ``hybridbo-sampler`` is hybridbo inside an Optuna study, with its space given
-(``hybridbo-sampler-llm`` with the recorded replies), and ``hybridbo-by-run`` where the objective alone tells it.
+``hybridbo-smollm`` (a real, small and bad model), ``hybridbo-consult-good`` and ``-bad`` (silent about the seeds,
+consulted every five trials), ``llm-only``, ``random``, ``optuna-tpe``, ``optuna-gp``, ``smac``, ``hebo``; behind the
+last five, ``+default`` adds hybridbo's arm 0 as first trial and ``+seeds`` arm 0 and the four recorded points that the
+LLM names first, of which ``hybridbo-llm`` tries two as seeds. For several objectives there are ``optuna-nsga2``, with
+Optuna's default of 50 per generation, and ``optuna-nsga2-10``, with ten: with 50 trials the default is random search.
+``hybridbo-sampler`` is hybridbo inside an Optuna study, with its space given (``hybridbo-sampler-llm`` with the
+recorded replies), and ``hybridbo-by-run`` where the objective alone tells it.
 """
 
 from __future__ import annotations
@@ -139,6 +140,8 @@ def make(
         llm = _recording(problem, seed % 2) if name.endswith("-llm") else None
         return _sampled(name, problem, own, llm, settings)
     if name == "hybridbo" or name.startswith("hybridbo-"):
+        if name in CONSULTED:
+            settings = settings or {"llm": {"consult": CONSULT_EVERY}}
         return Hybrid(problem, own, _backend(name, problem, seed), settings)
     base, _, first = name.partition("+")
     given = _given(first, problem, seed)
@@ -168,6 +171,8 @@ _PEERS = ["random", *_OPTUNA]
 GENETIC = ["optuna-nsga2", "optuna-nsga2-10"]
 SAMPLES = ["hybridbo-llm-0", "hybridbo-llm-1"]
 SMOLLM = "hybridbo-smollm"
+CONSULTED = ["hybridbo-consult-good", "hybridbo-consult-bad"]
+CONSULT_EVERY = 5
 SAMPLED = ["hybridbo-sampler", "hybridbo-sampler-llm", "hybridbo-by-run"]
 _OUTSIDE = ["smac", "hebo"]
 NAMES = [*_HYBRIDS, "llm-only", *(p + first for first in ("", "+default", "+seeds") for p in _PEERS), *_OUTSIDE]
@@ -176,6 +181,7 @@ ON_REQUEST = [
     SMOLLM,
     *SAMPLED,
     *SAMPLES,
+    *CONSULTED,
     *(peer + first for first in ("+default", "+seeds") for peer in _OUTSIDE),
 ]  # not in "all"
 
@@ -202,19 +208,26 @@ def _sampled(
 
 def _backend(name: str, problem: Problem, seed: int) -> ChatBackend | None:
     kind = name.removeprefix("hybridbo").removeprefix("-")
-    if kind == "":
-        return None
-    if kind == "llm":
-        return _recording(problem, seed % 2)
-    if name in SAMPLES:
-        return _recording(problem, int(kind[-1]))
-    if name == SMOLLM:
-        return _smollm(problem)
-    if kind == "shuffled":
-        return advice.Fixed("shuffled", advice.shuffled(problem, seed % 2))
-    if kind == "adversarial":
-        return advice.Fixed("adversarial", advice.adversarial(problem, seed))
-    raise KeyError(f"there is no method {name!r}; known: {', '.join(NAMES)}")
+    makers: dict[str, Callable[[], ChatBackend | None]] = {
+        "": lambda: None,
+        "llm": lambda: _recording(problem, seed % 2),
+        "llm-0": lambda: _recording(problem, 0),
+        "llm-1": lambda: _recording(problem, 1),
+        "smollm": lambda: _smollm(problem),
+        "shuffled": lambda: advice.Fixed("shuffled", advice.shuffled(problem, seed % 2)),
+        "adversarial": lambda: advice.Fixed("adversarial", advice.adversarial(problem, seed)),
+        "consult-good": lambda: _adviser(problem, seed, is_good=True),
+        "consult-bad": lambda: _adviser(problem, seed, is_good=False),
+    }
+    if kind not in makers:
+        raise KeyError(f"there is no method {name!r}; known: {', '.join(NAMES)}")
+    return makers[kind]()
+
+
+def _adviser(problem: Problem, seed: int, *, is_good: bool) -> ChatBackend:
+    from benchmarks.adviser import Adviser
+
+    return Adviser(problem, seed, is_good=is_good)
 
 
 def _smollm(problem: Problem) -> ChatBackend:

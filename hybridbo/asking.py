@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
@@ -12,9 +14,12 @@ import numpy as np
 from hybridbo import leases, owner
 from hybridbo.altering import Completion, check_unaltered
 from hybridbo.awaiting import Gate
+from hybridbo.claims import Claims
 from hybridbo.consult import Consultant
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
+from hybridbo.findings import Finding
+from hybridbo.journal import Journal
 from hybridbo.ledger import Ledger
 from hybridbo.once import Once
 from hybridbo.parameters import Choice
@@ -24,6 +29,7 @@ from hybridbo.trial import History, Outcome, Proposal, Trial, TrialState
 T = TypeVar("T")
 
 _MOST_RACES = 50  # proposals made afresh because another process was faster
+_MOST_RANKS = 4  # that a process which has lost its races gives way by
 _LONGEST_REQUEST = 200
 
 
@@ -58,6 +64,8 @@ class Asker:
         space_text: The space as it is stored.
         once: Which lasting notes have been told.
         added: Parameters that the space has gained, and the value that stands for each in the trials before it.
+        journal: Its training logs.
+        claims: Who consults the language model.
         completion: Gives it to them.
     """
 
@@ -67,12 +75,16 @@ class Asker:
     consultant: Consultant | None
     seed: int
     added: Mapping[str, Choice] = field(default_factory=dict)
+    journal: Journal = None  # type: ignore[assignment]  # made below where none is given
+    claims: Claims = field(init=False, repr=False, compare=False)
     completion: Completion = field(init=False, repr=False, compare=False)
     ledger: Ledger = field(init=False, repr=False, compare=False)
     space_text: str = field(init=False, repr=False, compare=False)
     once: Once = field(default_factory=Once, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "journal", Journal(self.store, self.study) if self.journal is None else self.journal)
+        object.__setattr__(self, "claims", Claims(self.store, self.study))
         object.__setattr__(self, "completion", Completion(self.engine.space, self.added))
         object.__setattr__(self, "space_text", self.engine.space.to_json())
         object.__setattr__(self, "ledger", Ledger(self.study, self.engine.space.any_key, self.completion.trial))
@@ -89,7 +101,8 @@ class Asker:
         if self.consultant is not None:
             self.consultant.begin()
         trial = self._requested(holder) or self._offer_again(holder) or self._create(holder)
-        return replace(self.completion.trial(trial), heart=self.heart(trial, holder.lease_s))
+        mine = replace(self.completion.trial(trial), heart=self.heart(trial, holder.lease_s))
+        return replace(mine, diary=self.journal.page(mine))
 
     def check_space(self) -> None:
         """See that nobody has altered the space: whoever evaluates here may know nothing of a new parameter.
@@ -214,10 +227,9 @@ class Asker:
                     trial = self._store(self._propose(history, _NO_CHANCE), holder, history)
                     if trial is not None:
                         return trial
-        for _ in range(_MOST_RACES):
+        for race in range(_MOST_RACES):
             history = self._history()
-            chance = np.random.default_rng(np.random.SeedSequence([self.seed, len(history)]))
-            proposal = self._propose(history, chance)
+            proposal = self._propose(history, self._chance(len(history), race), 1 + race // 2)
             with self.store.transaction():
                 trial = self._store(proposal, holder, history)
             if trial is not None:
@@ -241,16 +253,34 @@ class Asker:
         return self._bound(trial, holder)
 
     def _history(self, *, in_haste: bool = False) -> History:
-        return self.ledger.history(self.store, self.store.get_queue(self.study, limit=1), in_haste=in_haste)
+        history = self.ledger.history(self.store, self.store.get_queue(self.study, limit=1), in_haste=in_haste)
+        if self.consultant is None or self.engine.settings.llm.consult == "never":
+            return history
+        return replace(history, findings=self.findings)
 
-    def _propose(self, history: History, chance: np.random.Generator) -> Proposal:
+    def findings(self) -> dict[int, tuple[Finding, ...]]:
+        """What the training logs show, by number, of the trials that have one."""
+        return self.journal.all_findings(self.ledger.trials(self.store))
+
+    def _chance(self, number: int, race: int) -> np.random.Generator:
+        """The random numbers of a proposal: those of its number, and others each time that somebody was faster.
+
+        Processes that know the same propose the same. All but one of them lose, and would lose again side by side.
+        """
+        own = (race, os.getpid(), threading.get_ident()) if race else ()
+        return np.random.default_rng(np.random.SeedSequence([self.seed, number, *own]))
+
+    def _propose(self, history: History, chance: np.random.Generator, rank: int = 1) -> Proposal:
+        """A proposal; one behind the first where others are about to take that."""
         number = len(history)
-        steps = self.engine.suggest(history, 1, chance)
-        return run_steps(steps, lambda request: self._answer(request, number))[0]
+        steps = self.engine.suggest(history, min(rank, _MOST_RANKS), chance)
+        return run_steps(steps, lambda request: self._answer(request, number))[-1]
 
     def _answer(self, request: ChatRequest, number: int) -> ChatReply | ChatFailure:
         if self.consultant is None:
             return ChatFailure("BackendError", "no language model is set")
+        if self.claims.is_taken(request):
+            return ChatFailure("BackendBusy", "another process is consulting the language model")
         return self.consultant.answer(request, number)
 
     def _note(self, kind: str, message: str, number: int) -> None:

@@ -15,7 +15,7 @@ import click
 
 from hybridbo import __version__, cli_exchange, cli_propose, cli_store
 from hybridbo.cli_parts import SPACE, STORE, STUDY, existing, json_text, llm_of, opened
-from hybridbo.cli_trial import heartbeat
+from hybridbo.cli_trial import heartbeat, log
 from hybridbo.errors import HybridboError, InvalidState, InvalidValue
 from hybridbo.exits import Group
 
@@ -30,6 +30,7 @@ def main(context: click.Context) -> None:
 
 
 main.add_command(heartbeat)
+main.add_command(log)
 
 # What the commands share ------------------------------------------------------------------------------------------
 

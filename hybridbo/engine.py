@@ -28,6 +28,7 @@ from hybridbo.objective import Objective
 from hybridbo.observe import Observations, merits, weighed
 from hybridbo.parameters import Array, Params
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
+from hybridbo.rivals import Rivals, consult
 from hybridbo.settings import Settings
 from hybridbo.sobol import SobolPoints
 from hybridbo.space import Space
@@ -139,7 +140,8 @@ class Engine:
         advice, trouble = yield from self._advice()
         notes = (trouble,) if trouble else ()
         if decision.source == "gp":
-            proposal = self._gp(history, taken, guidance.Voice(advice, standing), trouble, rng)
+            rivals = (yield from consult(self, history, standing)) if self.has_llm else Rivals()
+            proposal = self._gp(history, taken, guidance.Voice(advice, standing, rivals), trouble, rng)
         elif decision.source == "llm":
             return self._seed(history, taken, advice, trouble, decision.reason)
         else:
@@ -240,7 +242,7 @@ class Engine:
     def _gp(
         self, history: History, taken: Taken, voice: guidance.Voice, trouble: str | None, rng: np.random.Generator
     ) -> Proposal:
-        notes = (trouble,) if trouble else ()
+        notes = (*((trouble,) if trouble else ()), *voice.rivals.notes)
         try:
             # the user's debugging aids are not for us: an underflow here is a zero, and torch warns when it is imported
             with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -268,11 +270,23 @@ class Engine:
         guide, said = guidance.guide(self.space, seen, voice, taken)
         seen, reason = self._worded(seen, rng)
         power, about_cost = self._cost(history, seen)
-        found = propose(self.space, seen, replace(guide, cost_power=power, fixed=self.fixed), rng, self.settings.gp)
+        guide = replace(guide, cost_power=power, fixed=self.fixed, rivals=voice.rivals.points, slack=voice.rivals.slack)
+        found = propose(self.space, seen, guide, rng, self.settings.gp)
         notes = (*notes, *found.notes)
-        reason = " ".join([reason, *said, *about_cost, *(note if note.endswith(".") else f"{note}." for note in notes)])
+        reason = " ".join(
+            [
+                reason,
+                *said,
+                *about_cost,
+                *voice.rivals.told(found.rival, found.lead),
+                *(note if note.endswith(".") else f"{note}." for note in notes),
+            ]
+        )
         return Proposal(
-            found.params, Origin("gp", reason, *self._prediction(found.loss_mean, found.loss_sd)), notes, tuple(said)
+            found.params,
+            Origin("gp" if found.rival is None else "llm", reason, *self._prediction(found.loss_mean, found.loss_sd)),
+            notes,
+            tuple(said),
         )
 
     def _worded(self, seen: Observations, rng: np.random.Generator) -> tuple[Observations, str]:

@@ -12,6 +12,7 @@ from hybridbo.belief import Advice, Belief
 from hybridbo.errors import SurrogateError
 from hybridbo.objective import Objective
 from hybridbo.observe import Observations, observe
+from hybridbo.rivals import Rivals
 from hybridbo.space import Space
 from hybridbo.trial import History, Source
 
@@ -78,10 +79,11 @@ class TrustReport:
 
 @dataclass(frozen=True)
 class Voice:
-    """What the LLM has said, and how its configurations have done."""
+    """What the LLM has said, how its configurations have done, and what it says now that it is consulted."""
 
     advice: Advice
     standing: policy.Standing
+    rivals: Rivals = field(default_factory=Rivals)
 
 
 def learned(space: Space, objective: Objective, history: History) -> tuple[Observations, tuple[str, ...], str]:

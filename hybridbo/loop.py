@@ -18,6 +18,7 @@ from hybridbo.errors import (
     TellConflict,
     describe_error,
 )
+from hybridbo.findings import Finding
 from hybridbo.parameters import Params
 from hybridbo.ports import Event, TrialStore
 from hybridbo.settings import Settings
@@ -126,6 +127,15 @@ class OpenTrial:
     def heartbeat(self) -> bool:
         """See :meth:`hybridbo.Trial.heartbeat`; within the ``with`` block a thread sends them by itself."""
         return self._trial.heartbeat()
+
+    def log(self, /, step: float | None = None, **metrics: float) -> bool:
+        """See :meth:`hybridbo.Trial.log`."""
+        return self._trial.log(step, **metrics)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """See :attr:`hybridbo.Trial.findings`."""
+        return self._trial.findings
 
 
 def run(

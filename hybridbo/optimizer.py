@@ -20,7 +20,9 @@ from hybridbo.consult import SWITCHED_ON, Consultant, LLMUsage, without_secrets
 from hybridbo.dataset import DatasetFacts, in_task, merged_task
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, TrialNotFound, describe_error
+from hybridbo.findings import Finding
 from hybridbo.guidance import TrustReport
+from hybridbo.journal import Journal
 from hybridbo.objective import Objective
 from hybridbo.opening import backend_name, checked_seed, new_record, objective_of, open_study
 from hybridbo.parameters import Params
@@ -28,6 +30,7 @@ from hybridbo.ports import Alteration, ChatBackend, Event, StudyRecord, TrialSto
 from hybridbo.settings import Settings
 from hybridbo.space import Space, SpaceLike
 from hybridbo.storage import open_store
+from hybridbo.traininglog import Log
 from hybridbo.trial import Outcome, Trial, TrialState
 from hybridbo.values import is_number
 
@@ -134,6 +137,7 @@ class Optimizer:
         """Put the parts together."""
         self._asking = threading.RLock()
         self._run_before = False
+        self._journal = Journal(store, record.name)
         self._put_together(store, record, backend)
 
     def _put_together(self, store: TrialStore, record: StudyRecord, backend: ChatBackend | None) -> None:
@@ -148,7 +152,7 @@ class Optimizer:
             consultant = Consultant(backend, store, record.name, self.space, self.settings.llm)
         engine = Engine(self.space, self.objective, self.settings, self.task, backend is not None, self.seed)
         added = altering.Completion.of(self.space, altering.spaces_of(store.get_alterations(record.name))).added
-        self._asker = Asker(store, record.name, engine, consultant, self.seed, added)
+        self._asker = Asker(store, record.name, engine, consultant, self.seed, added, self._journal)
         self._record, self._backend = record, backend
 
     # Ask and tell ------------------------------------------------------------------------------------------------
@@ -255,7 +259,9 @@ class Optimizer:
 
     def _finish(self, trial: Trial | loop.OpenTrial | int, outcome: Outcome) -> Trial:
         attempt = trial.attempt if isinstance(trial, (Trial, loop.OpenTrial)) else None
-        return leases.finish(self.store, self.study, _number(trial), outcome, attempt)
+        self._journal.close(_number(trial))
+        done = leases.finish(self.store, self.study, _number(trial), outcome, attempt)
+        return replace(done, diary=self._journal.page(done))
 
     def heartbeat(self, trial: Trial | loop.OpenTrial | int, lease_s: float | None = None) -> bool:
         """Tell the store that a trial is still being evaluated, which extends its lease.
@@ -276,8 +282,52 @@ class Optimizer:
             trial = self.store.get_trial(self.study, _number(trial))
         return self._asker.heart(trial, self.settings.store.lease_s if lease_s is None else lease_s)()
 
+    def log(self, trial: Trial | loop.OpenTrial | int, /, step: float | None = None, **metrics: float) -> bool:
+        """Add to the training log of a trial: :meth:`hybridbo.Trial.log` for whoever has but its number.
+
+        Args:
+            trial: The trial, or its number: then for whoever holds it, in another process too.
+            step: An epoch, a batch, ...; by default one more than the last.
+            **metrics: Numbers by any name.
+
+        Returns:
+            Whether the trial is still running, and with this worker if it was given as what ``ask()`` returned.
+
+        Raises:
+            InvalidValue: A step or a value that is no number.
+            TrialNotFound: No such trial.
+        """
+        if isinstance(trial, loop.OpenTrial) or (isinstance(trial, Trial) and trial.diary is not None):
+            return trial.log(step, **metrics)
+        number = _number(trial)
+        return self._journal.log(number, None, step, metrics, lambda: self._beats(number))
+
+    def _beats(self, number: int) -> bool:
+        """Extend the lease of a running trial that has one."""
+        trial = self.store.get_trial(self.study, number)
+        return trial.lease_until is None or self.heartbeat(number)
+
+    def curves(self, trial: Trial | loop.OpenTrial | int) -> Log:
+        """The training log of a trial: for each metric its points (step, value); empty if there is none.
+
+        Raises:
+            TrialNotFound: No such trial.
+            StoreError: The store cannot be read.
+        """
+        return self._journal.read(_number(trial))
+
+    def findings(self, trial: Trial | loop.OpenTrial | int) -> tuple[Finding, ...]:
+        """What the training log of a trial shows; likewise."""
+        return self._journal.findings(_number(trial))
+
+    @property
+    def training_findings(self) -> dict[int, tuple[Finding, ...]]:
+        """What the training logs show, by number, of the trials that have one."""
+        return self._asker.findings()
+
     def release(self, trial: Trial) -> None:
         """Give a RUNNING trial back: whoever asks next is offered it again."""
+        self._journal.close(trial.number)
         leases.release(self.store, self.study, trial)
 
     def enqueue(self, params: Mapping[str, Any]) -> bool:
@@ -404,7 +454,7 @@ class Optimizer:
     @property
     def trials(self) -> list[Trial]:
         """All trials, by number. Only what has changed since the last time is read from the store."""
-        return [trial.copied() for trial in self._asker.ledger.trials(self.store)]
+        return [trial.copied(self._journal.page(trial)) for trial in self._asker.ledger.trials(self.store)]
 
     @property
     def n_started(self) -> int:
@@ -426,7 +476,7 @@ class Optimizer:
     def incumbent(self) -> Trial | None:
         """The same as :attr:`best`, but None with several objectives."""
         best = self.objective.best(self._asker.ledger.trials(self.store))
-        return best and best.copied()
+        return best and best.copied(self._journal.page(best))
 
     @property
     def pareto_front(self) -> list[Trial]:
@@ -491,6 +541,7 @@ class Optimizer:
 
     def close(self) -> None:
         """Release the store's file. The study stays as it is."""
+        self._journal.close_all()
         self.store.close()
 
     def __enter__(self) -> Self:

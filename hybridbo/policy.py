@@ -20,6 +20,8 @@ _FEWEST_TO_TEST = 2
 _EXACT_BELOW = 5  # results: from there on a t distribution tells the chance well, below every order is counted
 _IN_DOUBT = 1 / 3  # of a belief's weight is left to an LLM whose configurations are no better than the default
 _FEWEST_TO_JUDGE = 2
+_SLACK = 20.0  # divided by the number of values; see slack()
+_IMPROVEMENT = 0.01  # of what separates the best from the median: polishing is stagnation too
 
 
 @dataclass(frozen=True)
@@ -162,3 +164,108 @@ def _spearman(x: Array, y: Array) -> tuple[float, float]:
     ranks, others = stats.rankdata(x), stats.rankdata(y)
     orders = np.array(list(permutations(ranks))) @ others
     return float(test.statistic), float(np.mean(orders >= ranks @ others - 1e-9))
+
+
+@dataclass(frozen=True)
+class Consultation:
+    """Whether the LLM's points compete for the next trial, which of its answers, and with how much slack.
+
+    Attributes:
+        at: The number of trials at which it was asked, which names the question; None: it has no say now.
+        reason: In one sentence; empty where consultations are off.
+        slack: By how much the logarithm of the acquisition may be less for a point of the LLM than for the GP's own.
+    """
+
+    at: int | None
+    reason: str = ""
+    slack: float = 0.0
+
+
+def consultation(
+    history: History,
+    settings: Settings,
+    merits: Mapping[int, float],
+    *,
+    is_single: bool = True,
+    llm: Standing = _OPEN,
+) -> Consultation:
+    """Decide whether the LLM is consulted, after the seeds; from the history alone, so that a resumed search agrees.
+
+    On a schedule the question of every so many trials stands until the next one. Where the search stagnates there is
+    one question for every ``patience`` trials in a row without an improvement; a new incumbent ends its say. An LLM
+    whose configurations have lost to the controls is asked nothing, and it never has more than its share of all trials.
+
+    Args:
+        history: What is known.
+        settings: When to ask, and the share.
+        merits: One figure for each finished trial by number, smaller is better, inf for a failed one.
+        is_single: Whether the merits are values, and not ranks.
+        llm: How the LLM's configurations have done so far.
+    """
+    rule, n = settings.llm.consult, len(history)
+    if rule == "never" or n < settings.seed_trials:
+        return Consultation(None)
+    if llm.verdict == "lost":
+        return Consultation(None, f"No consultation: {llm.reason}")
+    advised = sum(trial.origin.source == "llm" for trial in history.trials)
+    if advised + 1 > settings.llm.consult_share * (n + 1):
+        return Consultation(None, f"No consultation: {advised} of {n} trials are the LLM's, which is its share.")
+    if rule == "stagnation":
+        last = _last_improvement(merits, is_single=is_single)
+        since, every = last + 1, settings.llm.patience
+        gone = sum(number > last for number in merits)  # of those that are still running nothing is known
+        why = f"{gone} trials without an improvement"
+    else:
+        since, every = settings.seed_trials, rule
+        gone, why = n - since, f"one every {rule} trials"
+    at = since + gone // every * every
+    if rule == "stagnation" and (gone < every or at < settings.seed_trials):
+        return Consultation(None)
+    size = slack(history, merits, settings.seed_trials) * llm.weight
+    return Consultation(at, f"The LLM was consulted after {at} trials ({why}).", size)
+
+
+def slack(history: History, merits: Mapping[int, float], seed_trials: int) -> float:
+    """By how much less, in the logarithm of the acquisition, a point of the LLM may promise than the GP's own.
+
+    LLINBO-Justify (Chang, Azvar, Okwudire and Al Kontar 2025, arXiv:2505.14756, section 2.4) refuses a point x of the
+    LLM where alpha(x) < max alpha - psi_t, for a psi_t that falls to zero; its authors' experiments use psi_t = c / t.
+    Here alpha is a logarithm, so that psi is a ratio of expected improvements: after n values exp(-20 / n), hence one
+    seventh after 10 and a half after 30. Besides, the LLM earns it: with k of its consulted points evaluated, w of
+    which became the incumbent, psi is multiplied by (1 + w) / (1 + k), so that one who misleads is soon held to the
+    GP's own standard.
+
+    Args:
+        history: Who proposed what.
+        merits: One figure for each finished trial by number, smaller is better, inf for a failed one.
+        seed_trials: The LLM's trials among the first so many were none of a consultation.
+    """
+    tried = won = 0
+    best = np.inf
+    for trial in history.trials:
+        figure = merits.get(trial.number)
+        if figure is None:
+            continue
+        if trial.origin.source == "llm" and trial.number >= seed_trials:
+            tried, won = tried + 1, won + (figure < best)
+        best = min(best, figure)
+    return _SLACK / max(len(history.completed), 1) * (1 + won) / (1 + tried)
+
+
+def _last_improvement(merits: Mapping[int, float], *, is_single: bool) -> int:
+    """The number of the last trial that was better than all before by a hundredth of what separates best and median.
+
+    Of ranks only the present ones are known: it is the last trial of the best rank then.
+    """
+    told = {number: merits[number] for number in sorted(merits) if np.isfinite(merits[number])}
+    if not told:
+        return max(merits, default=-1)
+    least = min(told.values())
+    if not is_single:
+        return max(number for number, figure in told.items() if figure == least)
+    enough = _IMPROVEMENT * (float(np.median(list(told.values()))) / 2 - least / 2)  # halves: 1e308 has no double
+    best, last = np.inf, next(iter(told))
+    for number, figure in told.items():
+        if best == np.inf or best / 2 - figure / 2 > enough:
+            best, last = figure, number
+    return last

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from hybridbo.chat import ChatBackend, ChatFailure, ChatReply, ChatRequest, topic_hash
 from hybridbo.parameters import Params
 from hybridbo.stored import Alteration, Changes, Completer, Event, LLMCall, StudyRecord
+from hybridbo.traininglog import Log
 from hybridbo.trial import Outcome, Proposal, Trial
 
 __all__ = [
@@ -232,6 +233,37 @@ class TrialStore(Protocol):
 
     def get_alterations(self, study: str) -> Sequence[Alteration]:
         """All changes of the space, oldest first."""
+        ...
+
+    def append_log(self, study: str, number: int, log: Log, *, attempt: int | None = None) -> bool:
+        """Add to the training log of a RUNNING or STALE trial.
+
+        A log that has grown long is thinned as :mod:`hybridbo.traininglog` says.
+
+        Args:
+            study: The study.
+            number: Of the trial.
+            log: Points by metric, at least one.
+            attempt: The attempt that it is a log of; None for the one that the trial is in. Each has its own log.
+
+        Returns:
+            False, and nothing is changed, if the trial has ended or is in another attempt.
+
+        Raises:
+            TrialNotFound: No trial of that number.
+        """
+        ...
+
+    def get_log(self, study: str, number: int) -> Log:
+        """The training log of a trial, by step: of its last attempt that has one; empty if there is none.
+
+        Raises:
+            TrialNotFound: No trial of that number.
+        """
+        ...
+
+    def get_logged(self, study: str) -> list[int]:
+        """The numbers of the trials that have a training log, ascending."""
         ...
 
     def record_call(self, study: str, call: LLMCall) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -63,6 +63,13 @@ class LLMSettings(_Settings):
     store_text: bool = Field(
         default=True, description="False keeps hashes of requests and replies in the store, and the advice as numbers"
     )
+    consult: Literal["never", "stagnation"] | Annotated[int, Field(ge=1, strict=True)] = Field(
+        "never",
+        description="when to ask again after the seeds: never, when the search stagnates, or every so many trials",
+    )
+    patience: int = Field(6, ge=1, description="trials without an improvement that count as stagnation")
+    consult_points: int = Field(4, ge=1, le=20, description="configurations asked for in a consultation")
+    consult_share: float = Field(0.3, ge=0, le=0.3, description="of all trials, at most, may come from the LLM then")
 
     @model_validator(mode="after")
     def _has_prices(self) -> Self:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from hybridbo.attribution import Attribution
+from hybridbo.findings import Finding
 from hybridbo.objective import Objective
 from hybridbo.parameters import Choice
 from hybridbo.ports import Event, StudyRecord
@@ -71,6 +72,11 @@ class Study(Protocol):
         ...
 
     @property
+    def training_findings(self) -> Mapping[int, Sequence[Finding]]:
+        """What the training logs show, by number of the trial."""
+        ...
+
+    @property
     def llm_usage(self) -> FullUsage:
         """What the language model was asked."""
         ...
@@ -94,6 +100,12 @@ def event_data(event: Event) -> dict[str, Any]:
     return {"at": at, "kind": event.kind, "trial": event.trial_number, "message": event.message}
 
 
+def finding_data(finding: Finding) -> dict[str, Any]:
+    """A finding of a training log as JSON data."""
+    parts = {name: getattr(finding, name) for name in ("kind", "metric", "step", "evidence")}
+    return {**parts, "figures": dict(finding.figures)}
+
+
 def usage_data(usage: FullUsage) -> dict[str, Any]:
     """What the language model was asked and what it cost, as JSON data."""
     names = ("calls", "failures", "replayed", "prompt_tokens", "completion_tokens", "cost", "rejected", "repaired")
@@ -112,6 +124,9 @@ def study_data(study: Study, llm: str) -> dict[str, Any]:
         "llm": llm,
         "settings": study.settings.model_dump(mode="json"),
         "trials": [trial_data(trial) for trial in study.trials],
+        "training_findings": {
+            str(n): [finding_data(finding) for finding in found] for n, found in study.training_findings.items()
+        },
         "events": [event_data(event) for event in study.events],
         "llm_usage": usage_data(study.llm_usage),
         "attribution": study.attribution().to_dict(),
@@ -221,6 +236,16 @@ def event_rows(events: Sequence[Event]) -> list[list[str]]:
     ]
 
 
+def finding_rows(found: Mapping[int, Sequence[Finding]]) -> list[list[str]]:
+    """One row per finding: trial, kind, metric, evidence; one for a log that shows nothing."""
+    nothing = ["nothing to note", "-", "-"]
+    return [
+        [str(number), *row]
+        for number, findings in found.items()
+        for row in [[finding.kind, finding.metric, finding.evidence] for finding in findings] or [nothing]
+    ]
+
+
 def usage_rows(llm: str, usage: FullUsage) -> list[list[str]]:
     """What was asked of which language model, and what it cost."""
     rows = [["model", llm], ["calls", f"{usage.calls}; {usage.failures} failed, {usage.replayed} replayed"]]
@@ -267,9 +292,11 @@ def show_study(console: Console, study: Study, llm: str) -> None:
     title = f"Study {study.study}: {study.task or 'no task given'}"
     columns = ["trial", "source", "outcome", "configuration", "reason"]
     show_table(console, title, columns, trial_rows(study.trials, study.objective))
-    show_table(console, "Sources", SOURCE_COLUMNS, source_rows(found := study.attribution()))
-    if any(one.source == "llm" for one in found.sources):
-        show_table(console, "Did the language model help?", ["", ""], verdict_rows(found))
+    show_table(console, "Sources", SOURCE_COLUMNS, source_rows(credit := study.attribution()))
+    if any(one.source == "llm" for one in credit.sources):
+        show_table(console, "Did the language model help?", ["", ""], verdict_rows(credit))
+    if found := study.training_findings:
+        show_table(console, "Training logs", ["trial", "finding", "metric", "evidence"], finding_rows(found))
     if study.events:
         show_table(console, "Events", ["at", "kind", "trial", "message"], event_rows(study.events))
     show_table(console, "Language model", ["", ""], usage_rows(llm, study.llm_usage))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from hybridbo.errors import InvalidState
+from hybridbo.findings import Finding
 from hybridbo.parameters import Params
 
 Source = Literal["user", "default", "llm", "sobol", "gp"]
@@ -87,6 +88,18 @@ class Outcome:
     error: str | None = None
 
 
+class Diary(Protocol):
+    """The training log of one trial."""
+
+    def log(self, step: float | None, metrics: Mapping[str, float]) -> bool:
+        """Add the values of a step; whether the trial is still the worker's."""
+        ...
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the log shows."""
+        ...
+
+
 @dataclass(frozen=True)
 class Trial:
     """One evaluation of the objective, as the store holds it.
@@ -106,6 +119,7 @@ class Trial:
         lost: How many of these workers were lost, and did not give it back.
         lease_until: Until when its worker holds it without a further heartbeat, UTC; None for as long as it takes.
         heart: What :meth:`heartbeat` calls; a copy that travels to another process leaves it behind.
+        diary: Where :meth:`log` writes, likewise.
     """
 
     number: int
@@ -122,6 +136,7 @@ class Trial:
     lost: int = 0
     lease_until: datetime | None = None
     heart: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+    diary: Diary | None = field(default=None, repr=False, compare=False)
 
     def heartbeat(self) -> bool:
         """Tell the store that this trial is still being evaluated, which extends its lease.
@@ -139,7 +154,46 @@ class Trial:
             raise InvalidState(f"this copy of trial {self.number} is not what ask() returned in this process.", hint)
         return self.heart()
 
-    def copied(self) -> Trial:
+    def log(self, /, step: float | None = None, **metrics: float) -> bool:
+        """Keep what the training says of itself: ``trial.log(step=3, train_loss=0.41, val_loss=0.52)``.
+
+        Curves are judged (:attr:`findings`), shown by ``hybridbo show`` and told to the language model when it is
+        consulted. A value that is not finite is kept as evidence of a divergence; the trial goes on. Points are written
+        at most once a second, and each write counts as a :meth:`heartbeat`; long curves are thinned, see
+        :mod:`hybridbo.traininglog`.
+
+        Args:
+            step: An epoch, a batch, a fraction of an epoch: 0 or more; by default one more than the last. A value that
+                is logged again at the same step replaces the first.
+            **metrics: Numbers by any name. ``train`` and ``val`` in it tell of which data, ``loss``, ``error``,
+                ``accuracy`` or the like whether it ought to fall or to rise.
+
+        Returns:
+            Whether the trial is still this worker's, as :meth:`heartbeat` does; nothing is kept of one that is not.
+
+        Raises:
+            InvalidValue: A step or a value that is no number.
+            InvalidState: This copy did not come from ``ask()`` in this process.
+        """
+        return self._diary().log(step, metrics)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What its training log shows, such as overfitting or a plateau, each with its evidence; empty without a log.
+
+        Raises:
+            InvalidState: This copy did not come from an Optimizer of this process.
+            StoreError: The store cannot be read.
+        """
+        return self._diary().findings()
+
+    def _diary(self) -> Diary:
+        if self.diary is None:
+            hint = "Call opt.log(trial, ...) or opt.findings(trial) on an Optimizer of this process."
+            raise InvalidState(f"this copy of trial {self.number} did not come from an Optimizer here.", hint)
+        return self.diary
+
+    def copied(self, diary: Diary | None = None) -> Trial:
         """The same with dicts of its own, which may be changed."""
         return Trial(
             self.number,
@@ -156,10 +210,11 @@ class Trial:
             self.lost,
             self.lease_until,
             self.heart,
+            diary or self.diary,
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "heart": None}  # it holds a store, which cannot travel
+        return {**self.__dict__, "heart": None, "diary": None}  # they hold a store, which cannot travel
 
     @property
     def duration_s(self) -> float | None:
@@ -192,6 +247,7 @@ class History:
         failed: FAILED trials, and PRUNED ones without a value.
         queued: Configurations that the user has enqueued and nobody has taken yet, oldest first.
         digest: Counts over all trials, from whoever has kept them; None leaves the counting to the engine.
+        findings: Reads what the training logs show, by number of the trial; None where there are none.
     """
 
     completed: tuple[Trial, ...] = ()
@@ -199,6 +255,7 @@ class History:
     failed: tuple[Trial, ...] = ()
     queued: tuple[Params, ...] = field(default=(), hash=False)
     digest: Digest | None = field(default=None, compare=False, repr=False)
+    findings: Callable[[], Mapping[int, Sequence[Finding]]] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, trials: Iterable[Trial], queued: Iterable[Params] = ()) -> History:
@@ -225,7 +282,7 @@ class History:
         start = datetime.min.replace(tzinfo=UTC)
         trial = Trial(len(self), proposal.params, TrialState.RUNNING, proposal.origin, start)
         queued = self.queued[1:] if proposal.origin.source == "user" else self.queued
-        return History(self.completed, (*self.pending, trial), self.failed, queued)
+        return History(self.completed, (*self.pending, trial), self.failed, queued, findings=self.findings)
 
     @property
     def trials(self) -> tuple[Trial, ...]:

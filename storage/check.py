@@ -153,7 +153,7 @@ def _trials(conn: sqlite3.Connection) -> Problems:
 
 
 def _records(conn: sqlite3.Connection) -> Problems:
-    tables = {row[1] for row in conn.execute("PRAGMA table_list")}
+    tables = _tables(conn)
     for table, decode in _DECODERS.items():
         for row in _rows(conn, table) if table in tables else ():
             name = row.get("id", row.get("request_id"))
@@ -170,7 +170,10 @@ def _unsummed(conn: sqlite3.Connection) -> Problems:
     """Rows that something else than hybridbo has written: no damage, but nobody vouches for them."""
     if migrations.version_of(conn) < _SUMMED:
         return
-    for table, column in sums.COLUMNS:
+    tables = _tables(conn)
+    for table, column in sums.ALL_COLUMNS:
+        if table not in tables:
+            continue
         where = f"{column} IS NULL" + (" AND finished_at IS NOT NULL" if column == "outcome_sum" else "")
         number = conn.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0]  # noqa: S608 - our own names
         if number:
@@ -183,6 +186,7 @@ _DECODERS: dict[str, Callable[[Row], Any]] = {
     "llm_calls": records.decode_call,
     "events": records.decode_event,
     "alterations": records.decode_alteration,
+    "logs": records.decode_log,
     "requests": lambda row: sums.verified("requests", row),
 }
 
@@ -206,6 +210,10 @@ def _rows(conn: sqlite3.Connection, table: str) -> Iterator[Row]:
     names = [column[0] for column in found.description]
     for row in found:
         yield dict(zip(names, row, strict=True))
+
+
+def _tables(conn: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in conn.execute("PRAGMA table_list")}
 
 
 def _count(conn: sqlite3.Connection, table: str) -> int:

@@ -17,6 +17,7 @@ from hybridbo.parameters import Params
 from hybridbo.ports import Alteration, Changes, Completer, Event, LLMCall, StudyRecord
 from hybridbo.storage import faults, records, rows, texts
 from hybridbo.stored import UNSETTLED
+from hybridbo.traininglog import Log
 from hybridbo.trial import Outcome, Proposal, Trial, TrialState
 
 _OPEN = (TrialState.RUNNING, TrialState.STALE)
@@ -38,6 +39,7 @@ class _Study:
     calls: list[dict[str, Any]] = field(default_factory=list)
     events: list[rows.Row] = field(default_factory=list)
     alterations: list[Alteration] = field(default_factory=list)
+    logs: dict[int, tuple[rows.Row, ...]] = field(default_factory=dict)
 
     def copied(self) -> _Study:
         """The same with lists of its own; rows are never changed, only replaced."""
@@ -254,6 +256,27 @@ class MemoryStore:
         """See :class:`~hybridbo.ports.TrialStore`."""
         with self._lock:
             return list(self._get(study).alterations)
+
+    def append_log(self, study: str, number: int, log: Log, *, attempt: int | None = None) -> bool:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._lock:
+            trial = self._trial(study, number)
+            if trial["state"] not in _OPEN or attempt not in (None, trial["attempt"]):
+                return False
+            logs, row = self._get(study).logs, records.encode_log(trial["number"], trial["attempt"], log)
+            logs[trial["number"]] = records.appended(logs.get(trial["number"], ()), row)
+            return True
+
+    def get_log(self, study: str, number: int) -> Log:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._lock:
+            found = self._get(study).logs.get(self._trial(study, number)["number"], ())
+        return records.whole_log(found)
+
+    def get_logged(self, study: str) -> list[int]:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._lock:
+            return sorted(self._get(study).logs)
 
     def record_call(self, study: str, call: LLMCall) -> int:
         """See :class:`~hybridbo.ports.TrialStore`."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -12,11 +14,13 @@ from hybridbo.ports import Alteration, ChatFailure, ChatReply, ChatRequest, Even
 from hybridbo.storage.rows import LARGEST, Row, measured
 from hybridbo.storage.sums import verified
 from hybridbo.storage.texts import clean, decode_params, decode_text, decode_time, encode_text, encode_time, now
+from hybridbo.traininglog import APPENDED, Log, merged, thinned
 
 _RESULT_COLUMNS = (
     *("model", "reply", "prompt_tokens", "completion_tokens", "cost", "latency_s", "note", "recorded"),
     *("error", "error_message", "advice"),
 )
+_MOST_ROWS = 64  # of a trial's log: a reader merges no more
 _REQUEST_FIELDS = tuple(f.name for f in fields(ChatRequest))
 
 
@@ -75,6 +79,45 @@ def decode_call(row: Row) -> LLMCall:
 def decode_queued(row: Row) -> Params:
     """The configuration of a row of the queue."""
     return decode_params(verified("queue", row)["params"])
+
+
+def encode_log(number: int, attempt: int, log: Log) -> dict[str, Any]:
+    """The row of what was logged of a trial, without its study."""
+    series = {name: [[step, _encoded(value)] for step, value in points] for name, points in log.items()}
+    return {
+        "trial_number": number,
+        "attempt": attempt,
+        "at": encode_time(now()),
+        "n_points": sum(map(len, log.values())),
+        "series": clean(json.dumps(series, ensure_ascii=False, allow_nan=False)),
+    }
+
+
+def decode_log(row: Row) -> Log:
+    """The part of a log that a row holds."""
+    series = json.loads(verified("logs", row)["series"])
+    # float() reads the texts that stand for what is not finite
+    return {name: [(step, float(value)) for step, value in points] for name, points in series.items()}
+
+
+def whole_log(rows: Sequence[Row]) -> Log:
+    """The log of a trial's last attempt that has one, of all rows of the trial, oldest first."""
+    last = max((row["attempt"] for row in rows), default=0)
+    return merged([decode_log(row) for row in rows if row["attempt"] == last])
+
+
+def appended(rows: Sequence[Row], row: Row) -> tuple[Row, ...]:
+    """The rows of a trial's log with one more: as they are, or merged into one, and thinned, when they are many.
+
+    What an earlier attempt has logged is dropped then: only the last one is read.
+    """
+    if len(rows) < _MOST_ROWS and sum(part["n_points"] for part in (*rows[1:], row)) <= APPENDED:
+        return (*rows, row)
+    return (encode_log(row["trial_number"], row["attempt"], thinned(whole_log((*rows, row)))),)
+
+
+def _encoded(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
 
 
 def encode_event(event: Event) -> dict[str, Any]:

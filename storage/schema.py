@@ -199,4 +199,35 @@ MIGRATIONS = (
             ),
         ),
     ),
+    Migration(
+        4,
+        "training logs",
+        (
+            # a row for each time something was logged; many rows of a trial are merged into one from time to time.
+            # attempt: a trial that is offered again starts a log of its own. series: {metric: [[step, value], ...]},
+            # in which a value that is not finite is a text.
+            """
+            CREATE TABLE logs (
+                id INTEGER PRIMARY KEY,
+                study TEXT NOT NULL,
+                trial_number INTEGER NOT NULL,
+                attempt INTEGER NOT NULL CHECK (attempt >= 0),
+                at TEXT NOT NULL,
+                n_points INTEGER NOT NULL CHECK (n_points > 0),
+                series TEXT NOT NULL CHECK (json_valid(series)),
+                checksum INTEGER,
+                FOREIGN KEY (study, trial_number) REFERENCES trials (study, number)
+            ) STRICT
+            """,
+            "CREATE INDEX logs_study ON logs (study, trial_number)",
+            *(
+                f"""
+                CREATE TRIGGER {table}_{column} AFTER UPDATE OF {", ".join(covered)} ON {table}
+                WHEN NEW.{column} IS OLD.{column} AND OLD.{column} IS NOT NULL
+                BEGIN UPDATE {table} SET {column} = NULL WHERE {sums.KEYS[table]}; END
+                """
+                for (table, column), covered in sums.LOG_COLUMNS.items()
+            ),
+        ),
+    ),
 )

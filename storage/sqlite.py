@@ -17,6 +17,7 @@ from hybridbo.storage import faults, records, rows, statements, sums, texts
 from hybridbo.storage.rescue import Rescue
 from hybridbo.storage.sqlite_base import SqliteBase, insert
 from hybridbo.storage.sqlite_file import SqliteFile
+from hybridbo.traininglog import Log
 from hybridbo.trial import Outcome, Proposal, Trial
 
 
@@ -161,6 +162,26 @@ class SqliteStore(SqliteBase):
         found = self._whole(study, statements.GET_COUNTED)
         counter = max((row[-1] for row in found), default=0)
         return Changes(counter, self._trials([row[:-1] for row in found]), is_complete=True)
+
+    # Training logs -----------------------------------------------------------------------------------------------
+
+    def append_log(self, study: str, number: int, log: Log, *, attempt: int | None = None) -> bool:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        n = rows.trial_number(number)
+        with self._file.writing() as db:
+            found = db.conn.execute(statements.OPEN_ATTEMPT, (texts.clean(study), n)).fetchone()
+            if found is None:
+                self._get(db, study, number)  # is there, or is not
+            if found is None or n is None or attempt not in (None, found[0]):
+                return False
+            self._append_log(db, study, n, found[0], log)
+        return True
+
+    def get_log(self, study: str, number: int) -> Log:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        with self._file.snapshot() as db:
+            found = self._logged(db, study, self._get(db, study, number)[0])
+        return self._decoded(records.whole_log, "logs", [found])[0]
 
     # Requests ----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from hybridbo.ports import Alteration, Completer, Event, LLMCall
 from hybridbo.storage import faults, records, rows, statements, sums, texts
 from hybridbo.storage.sqlite_file import SqliteFile
 from hybridbo.stored import UNSETTLED
+from hybridbo.traininglog import Log
 
 _log = logging.getLogger("hybridbo.storage")
 
@@ -83,6 +84,24 @@ class SqliteBase:
     def get_events(self, study: str) -> list[Event]:
         """See :class:`~hybridbo.ports.TrialStore`."""
         return self._decoded(records.decode_event, "events", self._recorded("events", study))
+
+    # Training logs -----------------------------------------------------------------------------------------------
+
+    def get_logged(self, study: str) -> list[int]:
+        """See :class:`~hybridbo.ports.TrialStore`."""
+        return [number for (number,) in self._all(statements.LOGGED, study)]
+
+    def _append_log(self, db: Database, study: str, number: int, attempt: int, log: Log) -> None:
+        found = self._logged(db, study, number)
+        row = records.encode_log(number, attempt, log)
+        rows_now = self._decoded(lambda before: records.appended(before, row), "logs", [found])[0]
+        if len(rows_now) <= len(found):
+            db.conn.execute(statements.DROP_LOG, (texts.clean(study), number))
+        insert(db, "logs", {"study": texts.clean(study), **rows_now[-1]})
+
+    def _logged(self, db: Database, study: str, number: int) -> list[dict[str, Any]]:
+        """The rows of a trial's log, oldest first."""
+        return list(db.query(statements.LOG, [texts.clean(study), number]))
 
     # The space ---------------------------------------------------------------------------------------------------
 

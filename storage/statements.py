@@ -81,6 +81,11 @@ REQUEUE = """
     UPDATE queue SET params = ?2, config_key = ?3, checksum = hybridbo_sum(study, ?2, queued_at, ?3) WHERE id = ?1
 """
 SET_SPACE = "UPDATE studies SET space = ?2, checksum = ?3 WHERE name = ?1"
+# Training logs
+LOG = "SELECT * FROM logs WHERE study = ? AND trial_number = ? ORDER BY id"
+LOGGED = "SELECT DISTINCT trial_number FROM logs WHERE study = ? ORDER BY trial_number"
+DROP_LOG = "DELETE FROM logs WHERE study = ? AND trial_number = ?"
+OPEN_ATTEMPT = f"SELECT attempt FROM trials {_ONE} AND state IN ('RUNNING', 'STALE')"
 
 
 def settle(columns: Iterable[str]) -> str:

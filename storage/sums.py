@@ -48,10 +48,15 @@ COLUMNS: dict[tuple[str, str], tuple[str, ...]] = {
     ("requests", "checksum"): ("study", "request_id", "number"),
     ("alterations", "checksum"): ("study", "at", "trial_number", "old_space", "new_space"),
 }
+# Part of migration 4.
+LOG_COLUMNS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("logs", "checksum"): ("study", "trial_number", "attempt", "at", "n_points", "series"),
+}
+ALL_COLUMNS = COLUMNS | LOG_COLUMNS
 KEYS = {
     "trials": "study = NEW.study AND number = NEW.number",
     "requests": "study = NEW.study AND request_id = NEW.request_id",
-    **dict.fromkeys(("studies", "queue", "llm_calls", "events", "alterations"), "id = NEW.id"),
+    **dict.fromkeys(("studies", "queue", "llm_calls", "events", "alterations", "logs"), "id = NEW.id"),
 }
 WHERE = {"outcome_sum": " WHERE finished_at IS NOT NULL"}
 
@@ -68,7 +73,7 @@ def checksum(*fields: str | float | None) -> int:
 
 def of_row(table: str, row: Mapping[str, Any]) -> int:
     """The sum of a row that has a single one."""
-    return checksum(*(row[column] for column in COLUMNS[table, "checksum"]))
+    return checksum(*(row[column] for column in ALL_COLUMNS[table, "checksum"]))
 
 
 def verified(table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -39,6 +39,9 @@ class Guide:
         points: Configurations that somebody thinks well of: candidates beside the others, weighed like them.
         cost_power: The power of the expected duration that the improvement is divided by; 0 leaves durations out.
         fixed: Values that the proposal has to have.
+        rivals: Configurations of somebody who is no part of the search: one is proposed in place of the best found only
+            where it comes within ``slack`` of its score.
+        slack: 0 or more.
     """
 
     taken: AbstractSet[str]
@@ -47,6 +50,8 @@ class Guide:
     points: Sequence[Params] = ()
     cost_power: float = 0.0
     fixed: Mapping[str, Choice] = field(default_factory=dict)
+    rivals: Sequence[Params] = ()
+    slack: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,16 @@ class Suggestion:
         loss_mean: Expected loss, in the units of the losses; NaN with several objectives or while none is feasible.
         loss_sd: Its standard deviation, likewise.
         notes: What went wrong on the way and what was done instead, one sentence each.
+        rival: Which of the rivals it is; None if it is none.
+        lead: By how much the best rival's score is above that of the best found; None without rivals.
     """
 
     params: Params
     loss_mean: float
     loss_sd: float
     notes: tuple[str, ...] = ()
+    rival: int | None = None
+    lead: float | None = None
 
 
 def propose(
@@ -123,8 +132,43 @@ def _propose(
         fixed=guide.fixed,
     )
     params = _first_new(space, best_first, guide.taken, seen)
+    rival, lead = justify(space, score, params, guide, seen)
+    params = params if rival is None else guide.rivals[rival]
     mean, sd = surrogate.predict(encode(space, [params]))
-    return Suggestion(params, mean, sd, surrogate.notes)
+    return Suggestion(params, mean, sd, surrogate.notes, rival, lead)
+
+
+def justify(
+    space: Space, score: acquire.Score, own: Params, guide: Guide, seen: Observations
+) -> tuple[int | None, float | None]:
+    """Which rival is proposed in place of the own best, and the lead of the best of them, which may be negative.
+
+    A rival x is proposed where score(x) >= score(own) - slack (LLINBO-Justify: Chang et al. 2025, section 2.4). One
+    that is taken, or next door to a known trial or close to a pending one, is none.
+
+    Args:
+        space: The space.
+        score: From points of the unit cube, shape (n, d), to scores, shape (n,).
+        own: The best configuration that was found without rivals.
+        guide: Has the rivals and the slack.
+        seen: The known trials.
+
+    Returns:
+        Index into ``guide.rivals``, or None; and the lead, None if no rival is left.
+    """
+    fit = [i for i, params in enumerate(guide.rivals) if _is_new(space, params, guide.taken, seen)]
+    if not fit:
+        return None, None
+    scores = score(encode(space, [own, *(guide.rivals[i] for i in fit)]))
+    best = int(np.argmax(scores[1:]))
+    lead = float(scores[1 + best] - scores[0])
+    return (fit[best] if lead >= -guide.slack else None), lead
+
+
+def _is_new(space: Space, params: Params, taken: AbstractSet[str], seen: Observations) -> bool:
+    known, pending, u = encode(space, [*seen.params, *seen.failed]), encode(space, seen.pending), space.encode(params)
+    is_apart = _distance(known, u) >= _NEXT_DOOR and _distance(pending, u) >= _CROWDED
+    return is_apart and space.key(params) not in taken
 
 
 def _first_new(space: Space, best_first: Iterable[Params], taken: AbstractSet[str], seen: Observations) -> Params:

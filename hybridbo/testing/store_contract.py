@@ -42,6 +42,7 @@ from hybridbo.testing.store_cases import (
     failed,
 )
 from hybridbo.testing.store_leases import LeaseClauses
+from hybridbo.testing.store_logs import LogClauses
 from hybridbo.testing.store_texts import TextClauses
 from hybridbo.testing.store_trials import TrialClauses
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
@@ -71,7 +72,7 @@ def bits(x: object) -> bytes:
     return struct.pack(">d", x)
 
 
-class StoreContract(TrialClauses, LeaseClauses, AlterationClauses, TextClauses):
+class StoreContract(TrialClauses, LeaseClauses, AlterationClauses, LogClauses, TextClauses):
     """The clauses of :class:`~hybridbo.ports.TrialStore`, one test each."""
 
     # Studies -----------------------------------------------------------------------------------------------------

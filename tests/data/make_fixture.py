@@ -42,6 +42,7 @@ def fill(store):
     store.record_event("mlp", Event("llm_failed", "no reply", 2, AT))
     fill_leases(store)
     fill_alterations(store)
+    fill_logs(store)
 
 
 def fill_leases(store):
@@ -70,6 +71,20 @@ def fill_alterations(store):
         return params | {"y": 0.1}, f'{{"x":{params["x"]},"y":0.1}}'
 
     store.alter_study("altered", '{"x": 1, "y": 2}', previous='{"x": 1}', complete=complete)
+
+
+def fill_logs(store):
+    """A study whose trials have training logs: what schema 4 is about."""
+    store.create_study(StudyRecord("logs", "{}", "{}", created_at=AT))
+    for n in range(3):
+        proposal = Proposal({"n": n}, Origin("sobol", "reason"))
+        store.create_trial("logs", proposal, key=f'{{"n":{n}}}', owner="host/1/2", seen=n)
+    store.append_log("logs", 0, {"train_loss": [(0, 0.1 + 0.2), (1, 5e-324)], "val ☃": [(0.5, -0.0)]})
+    store.append_log("logs", 0, {"train_loss": [(2, float("nan")), (3, float("-inf"))]})
+    store.append_log("logs", 1, {"loss": [(0, 9.0)]})
+    store.take_over("logs", 1, owner="host/3/4", previous="host/1/2", attempt=0)
+    store.append_log("logs", 1, {"loss": [(0, 1.0)]})
+    store.finish_trial("logs", 0, OUTCOMES[0])
 
 
 def correct(path):

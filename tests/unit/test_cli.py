@@ -507,7 +507,7 @@ def test_version_and_help(folder):
 
 
 def test_all_the_commands_of_this_release_are_there():
-    study = {"demo", "init", "ask", "tell", "fail", "heartbeat", "best", "show", "export"}
+    study = {"demo", "init", "ask", "tell", "fail", "heartbeat", "log", "best", "show", "export"}
     assert set(main.commands) == study | {"check", "backup", "alter", "import", "propose"}
 
 

@@ -39,7 +39,7 @@ def write(space):
 
 
 def test_check_of_a_sound_store():
-    assert call("check", "t.db") == (0, "t.db: no problems; 1 studies, 1 trials, schema 3.\n", "")
+    assert call("check", "t.db") == (0, "t.db: no problems; 1 studies, 1 trials, schema 4.\n", "")
 
 
 def test_check_of_an_older_store_changes_nothing():
@@ -56,9 +56,9 @@ def test_check_of_a_damaged_store():
     status, out, err = call("check", "t.db")
     assert status == 1
     assert out.splitlines() == [
-        "problem: trials_content_sum is missing from the tables, indexes and triggers of schema 3",
+        "problem: trials_content_sum is missing from the tables, indexes and triggers of schema 4",
         "problem: trial 0 of study 's' cannot be read: trial 0 of study 's': its checksum does not match",
-        "t.db: 2 problems; 1 studies, 1 trials, schema 3.",
+        "t.db: 2 problems; 1 studies, 1 trials, schema 4.",
     ]
     assert err.startswith("Restore a backup")
 

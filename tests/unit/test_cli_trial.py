@@ -58,3 +58,32 @@ def test_a_lease_that_is_none_is_refused(study, lease):
     assert done.exit_code == 2
     assert "not a positive number of seconds" in done.output
     assert trials() == []
+
+
+def test_a_script_logs_its_training_and_show_tells_what_it_shows(study):
+    assert ask("--lease", "60") == 0
+    for values in (("train_loss=1.5", "val/loss=1.75"), ("train_loss=nan",)):
+        done = call("log", "t.db", "s", "0", *values)
+        assert (done.exit_code, done.output) == (0, "")
+    assert call("log", "t.db", "s", "0", "train_loss=0.5", "--step", "7").exit_code == 0
+    with Optimizer.load("t.db", "s", llm=None) as opt:
+        assert opt.curves(0)["val/loss"] == [(0, 1.75)]
+        assert [step for step, _ in opt.curves(0)["train_loss"]] == [0, 1, 7]
+    assert "divergence  train_loss  nan at step 1." in call("show", "t.db", "s").output
+    [finding] = json.loads(call("show", "t.db", "s", "--json").output)["training_findings"]["0"]
+    assert (finding["kind"], finding["step"]) == ("divergence", 1)
+
+
+@pytest.mark.parametrize("value", ["loss", "loss=low", "=1", "step=1"])
+def test_what_is_no_metric_is_refused(study, value):
+    ask()
+    done = call("log", "t.db", "s", "0", value)
+    assert done.exit_code == 2
+    assert "is no NAME=VALUE" in done.output
+
+
+def test_the_log_of_a_trial_that_has_ended_says_so(study):
+    ask()
+    call("tell", "t.db", "s", "0", "1.0")
+    done = call("log", "t.db", "s", "0", "loss=1")
+    assert (done.exit_code, "trial 0 has ended" in done.output) == (2, True)

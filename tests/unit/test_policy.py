@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from hybridbo.policy import next_source, trust
+from hybridbo.errors import InvalidSettings
+from hybridbo.policy import Standing, consultation, next_source, slack, trust
 from hybridbo.settings import Settings
 from hybridbo.trial import History, Origin, Trial, TrialState
 
@@ -111,3 +112,104 @@ def test_any_finite_results_give_a_weight_and_a_reason(rows):
 
 def test_losses_at_the_ends_of_the_range_of_floats():
     assert trust([0.0, 1.0, 2.0, 3.0, 4.0], [1.7e308, -1.7e308, 0.0, 1.0, 1e300]).weight == pytest.approx(0.7)
+
+
+# Consultations
+
+
+def told(*values, sources=None):
+    """Complete trials of these values; None fails one."""
+    sources = sources or ["sobol"] * 5 + ["gp"] * len(values)
+    trials = [
+        Trial(
+            i, {}, TrialState.FAILED if value is None else TrialState.COMPLETE, Origin(sources[i], "."), None,
+            values={} if value is None else {"value": value},
+        )
+        for i, value in enumerate(values)
+    ]  # fmt: skip
+    return History.of(trials), {i: np.inf if value is None else value for i, value in enumerate(values)}
+
+
+def due(rule, *values, standing=Standing(), sources=None, **settings):
+    past, merits = told(*values, sources=sources)
+    return consultation(past, Settings.of({"llm": {"consult": rule, **settings}}), merits, llm=standing)
+
+
+FALLING = [float(20 - i) for i in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "at"),
+    [
+        ("never", FALLING, None),
+        (5, FALLING[:4], None),  # seeds
+        (5, FALLING[:5], 5),
+        (5, FALLING[:9], 5),
+        (5, FALLING[:10], 10),
+        (7, FALLING[:20], 19),
+        ("stagnation", FALLING, None),
+        ("stagnation", [1.0, *[2.0] * 6], 7),
+        ("stagnation", [1.0, *[2.0] * 5], None),
+        ("stagnation", [1.0, *[2.0] * 11], 7),
+        ("stagnation", [1.0, *[2.0] * 12], 13),
+        ("stagnation", [5.0, *[6.0] * 9, 1.0, *[6.0] * 5], None),  # an improvement starts the count again
+        ("stagnation", [5.0, *[6.0] * 9, 4.999, *[6.0] * 2], 13),  # polishing does not
+        ("stagnation", [None] * 7, None),
+        ("stagnation", [1.0, *[None] * 6], 7),
+    ],
+)
+def test_when_the_llm_is_consulted(rule, values, at):
+    found = due(rule, *values)
+    assert found.at == at
+    assert found.reason.endswith(".") or at is None
+
+
+def test_an_llm_that_has_lost_is_not_consulted():
+    found = due(1, *FALLING, standing=Standing("lost", "It lost."))
+    assert (found.at, found.reason) == (None, "No consultation: It lost.")
+
+
+@given(st.lists(st.sampled_from(["llm", "gp"]), min_size=5, max_size=60), st.floats(0, 0.3))
+def test_it_never_has_more_than_its_share(sources, share):
+    found = due(1, *map(float, range(len(sources))), sources=sources, consult_share=share)
+    after = (sources.count("llm") + 1) / (len(sources) + 1)
+    assert (found.at is None) == (after > share)
+
+
+def test_more_than_three_tenths_cannot_be_set():
+    with pytest.raises(InvalidSettings, match="consult_share"):
+        Settings.of({"llm": {"consult_share": 0.31}})
+    for rule in (0, -1, True, 2.5, "often", "5"):
+        with pytest.raises(InvalidSettings, match="consult"):
+            Settings.of({"llm": {"consult": rule}})
+
+
+def test_the_slack_shrinks_with_the_values():
+    sizes = [slack(*told(*FALLING[:n]), 5) for n in range(1, 20)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[9] == pytest.approx(2.0)
+    assert sizes[-1] < sizes[0] / 15
+
+
+def test_the_slack_is_earned():
+    sources = ["default", *["sobol"] * 4, "gp", "llm", "gp", "llm"]
+    useless = slack(*told(1.0, *[2.0] * 8, sources=sources), 5)
+    useful = slack(*told(9.0, *[8.0] * 5, 7.0, 8.0, 6.0, sources=sources), 5)
+    seeds = slack(*told(1.0, *[2.0] * 8, sources=["default", "llm", "llm", *["gp"] * 6]), 5)
+    assert useful == seeds == 3 * useless == pytest.approx(20 / 9)
+
+
+def test_the_first_point_of_a_consultation_counts():
+    sources = ["default", *["sobol"] * 4, "llm"]  # before the first of the Gaussian process's own
+    assert slack(*told(1.0, *[2.0] * 5, sources=sources), 5) == pytest.approx(20 / 6 / 2)
+
+
+def test_trials_that_run_are_no_stagnation():
+    past, merits = told(1.0, *[2.0] * 5)
+    running = [Trial(6 + i, {}, TrialState.RUNNING, Origin("gp", "."), None) for i in range(9)]
+    settings = Settings.of({"llm": {"consult": "stagnation"}})
+    assert consultation(History.of([*past.trials, *running]), settings, merits).at is None
+
+
+def test_a_doubtful_llm_has_less_slack():
+    assert due(1, *FALLING, standing=Standing("doubtful", "!")).slack == pytest.approx(due(1, *FALLING).slack / 3)

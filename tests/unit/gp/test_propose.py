@@ -191,3 +191,40 @@ def test_the_acquisition_is_weighed_with_the_power_that_the_prior_tells(monkeypa
     propose(MIXED, seen, Guide(set(), beliefs, 0.5), np.random.default_rng(0), QUICK)
     propose(MIXED, seen, Guide(set(), {}, 0.0), np.random.default_rng(0), QUICK)
     assert told == [(0.5, 4, 7)]  # values and ended trials; nobody is asked where there is no belief
+
+
+# Rivals
+
+
+def contest(rivals, slack, params=None, **options):
+    """What is proposed on a line whose losses fall to the right, where somebody else has points to offer."""
+    params = params or [{"x": x} for x in (0.0, 0.2, 0.4, 0.6, 0.8)]
+    losses = np.array([5.0, 4.0, 3.0, 2.0, 1.0])[: len(params)]
+    seen = Observations(params, losses, np.ones(len(params), dtype=bool), **options)
+    guide = Guide({LINE.key(p) for p in params}, {}, 0.0, rivals=rivals, slack=slack)
+    return propose(LINE, seen, guide, np.random.default_rng(0), QUICK)
+
+
+def test_a_rival_far_below_the_best_is_refused_and_changes_nothing():
+    alone = contest((), 1.0)
+    found = contest([{"x": 0.1}], 1.0)
+    assert (found.params, found.rival) == (alone.params, None)
+    assert found.lead < -1.0
+    assert (alone.rival, alone.lead) == (None, None)
+
+
+def test_a_rival_within_the_slack_is_proposed():
+    own = contest((), 0.0)
+    near = {"x": own.params["x"] - 0.02}
+    lead = contest([near], 0.0).lead
+    assert lead < 0
+    assert contest([near], -lead - 1e-9).rival is None
+    found = contest([{"x": 0.1}, near], -lead + 1e-9)
+    assert (found.params, found.rival, found.lead) == (near, 1, pytest.approx(lead))
+    assert found.loss_mean == pytest.approx(own.loss_mean, abs=0.3)
+
+
+def test_a_rival_that_is_known_or_next_door_is_none():
+    assert contest([{"x": 0.8}, {"x": 0.8001}], 1e9).lead is None
+    found = contest([{"x": 0.3}], 1e9, pending=({"x": 0.31},))
+    assert (found.rival, found.lead) == (None, None)

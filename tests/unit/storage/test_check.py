@@ -36,6 +36,7 @@ def search(path):
     store.record_event("s", Event("k", "m", 3))
     store.record_call("s", LLMCall(ChatRequest("p", "t", {}, "s", "u"), ChatReply("r", "m"), 20, datetime.now(UTC)))
     store.bind_request("s", "job", 3)
+    store.append_log("s", 17, {"loss": [(0, 0.5)]})
     yield store
     store.close()
 
@@ -59,7 +60,7 @@ def test_sound_store_in_use_and_at_rest(search, path):
     before = sorted(path.parent.iterdir())
     report = check_store(path)
     assert (report.problems, report.notes, report.is_sound) == ((), (), True)
-    assert (report.schema, report.studies, report.trials) == (3, 2, 20)
+    assert (report.schema, report.studies, report.trials) == (4, 2, 20)
     assert sorted(path.parent.iterdir()) == before
     search.close()
     content = path.read_bytes()
@@ -100,18 +101,20 @@ def test_older_schema_is_checked_as_it_is(path, name):
             "UPDATE trials SET state = 'DONE', outcome_sum = NULL WHERE number = 2",
             "trial 2 of study 's' cannot be read: 'DONE'",
         ),
+        ("UPDATE logs SET series = '{}'", "logs: row 1 of study 's' cannot be read: its checksum"),
+        ("UPDATE logs SET trial_number = 77, checksum = NULL", "logs: row 1 refers to a row of trials"),
         ("UPDATE queue SET config_key = 'x'", "queue: row 1 of study 's' cannot be read: its checksum"),
         ("UPDATE llm_calls SET reply = 'x'", "llm_calls: row 1 of study 's' cannot be read: its checksum"),
         ("UPDATE requests SET request_id = 'x'", "requests: row x of study 's' cannot be read: its checksum"),
         ("UPDATE studies SET space = '{}', checksum = NULL", "study 's': its space cannot be read: the space is empty"),
         ("UPDATE studies SET settings = '[', checksum = NULL", "study 's': its settings cannot be read"),
         ("UPDATE studies SET seed = 'x', checksum = NULL", "study 's' cannot be read: invalid literal"),
-        ("DROP INDEX trials_changed", "trials_changed is missing from the tables, indexes and triggers of schema 3"),
+        ("DROP INDEX trials_changed", "trials_changed is missing from the tables, indexes and triggers of schema 4"),
         ("DROP TABLE alterations", "alterations is missing"),
-        ("ALTER TABLE trials ADD COLUMN mine TEXT", "trials is not as schema 3 has it"),
+        ("ALTER TABLE trials ADD COLUMN mine TEXT", "trials is not as schema 4 has it"),
         (
             "DELETE FROM migrations WHERE number = 2",
-            "is of schema 3, and its record tells of [1, 3]",
+            "is of schema 4, and its record tells of [1, 3, 4]",
         ),
     ],
 )

@@ -20,7 +20,7 @@ COMPLETE = Outcome(TrialState.COMPLETE, {"value": 0.1 + 0.2}, 0.1 + 0.2)
 DATA = Path(__file__).parents[2] / "data"
 FIXTURE = DATA / "store_schema_1.db"
 LAST = migrations.MIGRATIONS[-1].number
-TABLES = {"studies", "trials", "requests", "llm_calls", "events", "queue", "alterations", "migrations"}
+TABLES = {"studies", "trials", "requests", "llm_calls", "events", "queue", "alterations", "logs", "migrations"}
 
 
 def create(store, x=1):
@@ -200,6 +200,17 @@ def test_person_who_corrects_a_row_takes_its_sum_away(path):
         [altered] = store.get_alterations("altered")
         assert (altered.old_space, altered.new_space, altered.trial_number) == ('{"x": 1}', '{"x": 1, "y": 2}', 3)
         assert store.get_queue("altered") == [{"x": 7, "y": 0.1}]
+
+
+def test_logs_of_schema_4(path):
+    shutil.copy(DATA / "store_schema_4.db", path)
+    with closing(open_store(path)) as store:
+        assert store.get_logged("logs") == [0, 1]
+        nan = [(2, float("nan")), (3, float("-inf"))]
+        log = {"train_loss": [(0, 0.1 + 0.2), (1, 5e-324), *nan], "val ☃": [(0.5, -0.0)]}
+        assert repr(store.get_log("logs", 0)) == repr(log)
+        assert store.get_log("logs", 1) == {"loss": [(0, 1.0)]}  # of the second attempt
+        assert store.append_log("logs", 2, {"loss": [(0, 1.0)]})
 
 
 KILLED = """

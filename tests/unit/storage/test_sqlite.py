@@ -11,7 +11,7 @@ from hybridbo.storage import migrations, open_store, texts
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
 
 COMPLETE = Outcome(TrialState.COMPLETE, {"value": 0.1 + 0.2}, 0.1 + 0.2)
-TABLES = {"studies", "trials", "requests", "llm_calls", "events", "queue", "alterations", "migrations"}
+TABLES = {"studies", "trials", "requests", "llm_calls", "events", "queue", "alterations", "logs", "migrations"}
 
 
 def create(store, x=1):
@@ -30,7 +30,7 @@ def pragma(conn, name):
 def test_pragmas(store):
     conn = connection(store)
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "application_id", "user_version")
-    assert [pragma(conn, name) for name in names] == ["wal", 2, 1, 15_000, 0x6879424F, 3]
+    assert [pragma(conn, name) for name in names] == ["wal", 2, 1, 15_000, 0x6879424F, 4]
 
 
 def test_synchronous_normal(path):

@@ -19,12 +19,14 @@ READS = {
     "llm_calls": lambda store: store.get_calls("s"),
     "events": lambda store: store.get_events("s"),
     "alterations": lambda store: store.get_alterations("s"),
+    "logs": lambda store: store.get_log("s", 1),
 }
 OTHER = {
     "state": "'PRUNED'", "value": "1e300", "values_json": """'{"value": 0.5}'""", "params": """'{"x": 2}'""",
     "predicted_mean": "0.25", "predicted_sd": "NULL", "number": "2", "seed": "'7'", "recorded": "1",
     "trial_number": "3", "prompt_tokens": "9", "completion_tokens": "9", "cost": "9.5", "latency_s": "9.5",
     "old_space": "'[]'", "new_space": "'[]'", "error_message": "'e'", "advice": "'a'",
+    "attempt": "7", "n_points": "7", "series": "'{}'",
 }  # fmt: skip
 TIMES = {"at", "started_at", "finished_at", "created_at", "queued_at"}
 
@@ -36,6 +38,7 @@ def full(store):
     store.create_trial("s", proposal, key="1", owner="o", seen=0)
     store.finish_trial("s", 0, OUTCOME)
     store.create_trial("s", proposal, key="2", owner="o", seen=1)
+    store.append_log("s", 1, {"loss": [(0, 0.5)]})
     store.enqueue("s", {"x": 3}, key="3")
     store.record_event("s", Event("k", "m", 0))
     store.record_call("s", LLMCall(ChatRequest("p", "t", {}, "s", "u"), ChatReply("r", "m"), 0, datetime.now(UTC)))
@@ -63,9 +66,10 @@ def test_all_is_well(full, path):
     ("table", "column"),
     [
         (table, column)
-        for (table, _), columns in sums.COLUMNS.items()
+        for (table, _), columns in sums.ALL_COLUMNS.items()
         for column in columns
-        if table in READS and column not in ("study", "name")
+        # a row of a log that has gone to another trial is missing from its own: `hybridbo check` finds it there
+        if table in READS and column not in ("study", "name") and (table, column) != ("logs", "trial_number")
     ],
 )
 def test_every_column_that_changes_by_itself_is_noticed(full, raw, table, column):
