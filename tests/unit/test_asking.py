@@ -50,6 +50,32 @@ def test_a_proposal_that_another_process_made_first_is_made_afresh(store):
     assert trial == trials[-1]
 
 
+class Slow:
+    """A store in which others have always been faster, and which keeps what was proposed in vain."""
+
+    def __init__(self, store, times):
+        self._store, self.times, self.lost = store, times, []
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def create_trial(self, study, proposal, **rest):
+        if len(self.lost) < self.times:
+            self.lost.append(proposal.params)
+            return None
+        return self._store.create_trial(study, proposal, **rest)
+
+
+def test_who_has_lost_a_race_does_not_run_it_again_side_by_side_with_the_others(store):
+    for i in range(6):
+        number = asker(store).next(Holder("me")).number
+        store.finish_trial("s", number, Outcome(TrialState.COMPLETE, {"value": float(i)}, float(i)))
+    slow = Slow(store, 4)
+    last = asker(slow).next(Holder("me"))
+    proposed = [SPACE.key(params) for params in (*slow.lost, last.params)]
+    assert len(set(proposed)) >= 4  # though the history was the same each time
+
+
 def test_being_overtaken_for_ever_is_an_error_to_retry(store):
     with pytest.raises(errors.StoreBusy) as caught:
         asker(Overtaken(store, 10_000)).next(Holder("me"))
