@@ -42,9 +42,9 @@ def _of(rows: Sequence[Row], suite: str) -> list[Row]:
 
 
 def _together(rows: Sequence[Row], fair: Sequence[Row], reference: str) -> list[str]:
-    """All suites: every problem for the methods that no model advises, those not memorised for all methods."""
+    """All suites: every problem for the methods without recorded replies, those not memorised for all methods."""
     alone = [row for row in rows if not uses_replies(row["method"])]
-    parts = [_part("all problems, methods without a language model", alone, reference)] if alone else []
+    parts = [_part("all problems, methods without recorded replies", alone, reference)] if alone else []
     if len(alone) < len(rows) and fair:
         parts.append(_part("all problems that are not memorised, all methods", fair, reference))
     return parts

@@ -81,7 +81,7 @@ def test_memorised_problems_are_apart_and_models_are_kept_out_of_the_whole():
     text = report.markdown(rows, "hybridbo")
     parts = {part.split("(")[0].splitlines()[0]: part for part in text.split("## ")[1:]}
     assert [title.split(":")[0].strip() for title in parts] == [
-        "suite", "known", "all problems, methods without a language model",
+        "suite", "known", "all problems, methods without recorded replies",
         "all problems that are not memorised, all methods", "figures to reach",
     ]  # fmt: skip
     together = list(parts.values())[2]
