@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from hybridbo.findings import Finding
+from hybridbo.llm.outside import encoded
 from hybridbo.llm.prompts import seed_request, seed_schema
 from hybridbo.llm.words import line
 from hybridbo.objective import Objective
@@ -76,7 +77,7 @@ def consult_request(
         seeds,
         purpose=f"{_PURPOSE}:{at}",
         system=_SYSTEM,
-        user=json.dumps(card, ensure_ascii=False),
+        user=encoded(card),
         schema=_schema(space, k),
     )
 
@@ -123,7 +124,8 @@ def _params(params: Params) -> Params:
 
 def _number(value: float) -> float:
     """Four digits: what a model can make use of."""
-    return float(f"{value:.4g}")
+    rounded = float(f"{value:.4g}")
+    return rounded if math.isfinite(rounded) else value  # the largest double is rounded to more than there is
 
 
 def _text(text: str) -> str:
