@@ -151,7 +151,7 @@ def test_a_space_that_keeps_growing_does_not_ask_for_ever():
         return trial.suggest_int("n", 1, 9)
 
     made.optimize(deeper, n_trials=8)
-    assert len(backend.requests) == 2  # settings.llm.breaker_failures
+    assert len(backend.requests) == 3
     assert all("no usable" not in HybridSampler.origin(t).reason for t in made.trials)
 
 
@@ -327,7 +327,7 @@ def test_a_model_that_fails_is_told_and_left_alone_after_two_faults(caplog):
     backend = ScriptedBackend([])
     made = study(llm=backend)
     made.optimize(objective, n_trials=6)
-    assert len(backend.requests) == 3
+    assert len(backend.requests) == 2  # settings.llm.breaker_failures
     assert "gave no advice" in HybridSampler.origin(made.trials[1]).reason
     assert "gave no advice" in " ".join(made.trials[1].system_attrs["hybridbo:proposal"]["notes"])
     assert "no reply" in caplog.text
