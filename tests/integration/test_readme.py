@@ -23,7 +23,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/store.md", "docs/drop-ins.md"]
+PAGES = ["README.md", "docs/language-model.md", "docs/store.md", "docs/drop-ins.md"]
 NEEDS = {"ray": "ray", "keras": "keras_tuner", "dask": "distributed"}  # name of a program -> what it imports
 COMMENT = re.compile(r"<!-- (python.*)\n")
 
