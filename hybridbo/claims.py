@@ -41,6 +41,7 @@ class Claims:
         message = f"{request.purpose} ({topic[:12]}) by "
         with self._store.transaction():
             calls = [call for call in self._store.get_calls(self._study) if call.request.topic_hash == topic]
+            calls = [call for call in calls if not call.is_unsettled]  # those under way have no answer yet
             if any(isinstance(call.result, ChatReply) for call in calls):
                 self._done.add(topic)
                 return False

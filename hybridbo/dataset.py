@@ -20,6 +20,7 @@ from hybridbo.values import shown
 __all__ = ["DatasetFacts", "describe", "in_task", "merged_task", "split_task"]
 
 _MOST_NAMES, _LONGEST_NAME = 60, 60
+_LONGEST_FACTS = 10_000  # characters as JSON: all the names there can be, and more
 _ZERO_TELLS = {"scale_orders", "balance", "noise_at_most"}
 _IN_TASK = re.compile(r"(?:\A|\n\n)Dataset: (\{.*\})\s*\Z", re.DOTALL)
 
@@ -145,7 +146,7 @@ def describe(
         density=columns.density,
         most_categories=tally.most_categories,
         scale_orders=tally.scale_orders,
-        names=tuple(name[:_LONGEST_NAME] for name in columns.names[:_MOST_NAMES]) if names else (),
+        names=tuple(map(_short_name, columns.names[:_MOST_NAMES])) if names else (),
         **told,
     )
 
@@ -171,7 +172,7 @@ def in_task(task: str, data: DatasetFacts | None) -> str:
 def split_task(task: str) -> tuple[str, DatasetFacts | None]:
     """The user's words and the facts of a task."""
     match = _IN_TASK.search(task)
-    if match is None:
+    if match is None or len(match[1]) > _LONGEST_FACTS:  # none of ours; a prompt holds facts whole, words capped
         return task, None
     try:
         return task[: match.start()], DatasetFacts.from_json(match[1])
@@ -184,6 +185,10 @@ def merged_task(given: str, stored: str) -> str:
     words, data = split_task(given)
     old_words, old_data = split_task(stored)
     return in_task(words or old_words, data or old_data)
+
+
+def _short_name(name: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in name[:_LONGEST_NAME])
 
 
 def _words(value: Any) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
 
-from hybridbo import accounting, altering, awaiting, executing, knowledge, leases, loop, owner
+from hybridbo import accounting, altering, awaiting, executing, knowledge, leases, loop, owner, proposing
 from hybridbo.asking import Asker, Holder
 from hybridbo.attribution import Attribution
 from hybridbo.backends import get_backend
@@ -39,7 +39,7 @@ class Optimizer:
     """Finds good configurations of something expensive in few trials.
 
     Args:
-        space: A Space, or a plain dict of parameters.
+        space: A Space, a plain dict of parameters, or what :func:`hybridbo.propose_space` returned.
         direction: ``"minimize"`` (the default) or ``"maximize"``.
         objectives: Instead of ``direction``: ``{name: direction}`` for several objectives.
         constraints: ``{name: "<= bound"}`` or ``">= bound"``: further outcomes that have to keep a bound.
@@ -73,6 +73,7 @@ class Optimizer:
         settings: Settings | dict[str, Any] | None = None,
     ) -> None:
         backend = get_backend(llm)
+        direction, task = proposing.told(space, direction, objectives, task)
         record = new_record(
             space,
             objective_of(direction, objectives, constraints),
@@ -99,6 +100,7 @@ class Optimizer:
         self._join(_as_wanted(opened, store, used), used, backend)
         if used.seed != stored.seed:
             self.note("seed_changed", f"The study's seed is {stored.seed}; this Optimizer was given {used.seed}.")
+        proposing.keep(space, self)
 
     @classmethod
     def load(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +20,7 @@ from hybridbo.llm.withhold import failure_without_text, numbers_of, without_text
 from hybridbo.parameters import Parameter
 from hybridbo.ports import ChatBackend, ChatReply, ChatRequest, LLMCall
 from hybridbo.settings import Settings
-from hybridbo.space import Space
+from hybridbo.space import Space, SpaceLike
 from hybridbo.values import shown
 
 if TYPE_CHECKING:
@@ -32,8 +32,11 @@ _REMEDY = "Describe model, data and metric in more words, use another model, or 
 
 
 @dataclass(frozen=True)
-class SpaceProposal:
-    """A space that a language model proposes: look at it (``print``), change it, search it.
+class SpaceProposal(Mapping[str, Parameter]):
+    """A space that a language model proposes: look at it (``print``), change it, search it (``Optimizer(proposal)``).
+
+    It is taken wherever a dict of parameters is. An Optimizer takes direction and task from it too, unless they are
+    given, and keeps in its study what was asked and answered.
 
     Attributes:
         space: The space, every parameter of it valid.
@@ -59,6 +62,15 @@ class SpaceProposal:
     rejections: tuple[Rejection, ...] = ()
     calls: tuple[LLMCall, ...] = field(default=(), hash=False, compare=False, repr=False)
 
+    def __getitem__(self, name: str) -> Parameter:
+        return self.space[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.space)
+
+    def __len__(self) -> int:
+        return len(self.space)
+
     def edited(self, changes: Mapping[str, Parameter | None]) -> Self:
         """The same with other parameters.
 
@@ -76,10 +88,10 @@ class SpaceProposal:
         return replace(self, space=Space(kept), reasons=reasons)
 
     def optimizer(self, **options: Any) -> Optimizer:
-        """An Optimizer of this space, with what was asked and answered kept in its study.
+        """``Optimizer(proposal, **options)``.
 
         Args:
-            options: As for :class:`hybridbo.Optimizer`; ``task`` and ``direction`` are the proposal's unless given.
+            options: As for :class:`hybridbo.Optimizer`.
 
         Raises:
             UserError: As the Optimizer does.
@@ -87,19 +99,7 @@ class SpaceProposal:
         """
         from hybridbo.optimizer import Optimizer
 
-        given = {"task": self.task, **options}
-        if not options.get("objectives"):
-            given.setdefault("direction", self.direction)
-        opt = Optimizer(self.space, **given)
-        known = {(call.request.topic_hash, call.at) for call in opt.store.get_calls(opt.study)}
-        for call in self.calls:
-            if (call.request.topic_hash, call.at) not in known:
-                opt.store.record_call(
-                    opt.study, call if opt.settings.llm.store_text else _without_text(call, self.space)
-                )
-        if all(event.kind != "space_proposed" for event in opt.events):
-            opt.note("space_proposed", self.summary)
-        return opt
+        return Optimizer(self, **options)
 
     @property
     def summary(self) -> str:
@@ -158,6 +158,29 @@ class SpaceProposal:
         return name, parameter.describe(), default, when, self.reasons.get(name, "")
 
 
+def told(
+    space: SpaceLike, direction: str | None, objectives: Mapping[str, str] | None, task: str
+) -> tuple[str | None, str]:
+    """Direction and task as an Optimizer was given them, else as its space proposes."""
+    if not isinstance(space, SpaceProposal):
+        return direction, task
+    return direction or (None if objectives else space.direction), task or space.task
+
+
+def keep(space: SpaceLike, opt: Optimizer) -> None:
+    """Keep in a study what was asked and answered about its space, once, if it is a proposal."""
+    if not isinstance(space, SpaceProposal):
+        return
+    with opt.store.transaction():
+        known = {(call.request.topic_hash, call.at) for call in opt.store.get_calls(opt.study)}
+        for call in space.calls:
+            if (call.request.topic_hash, call.at) not in known:
+                kept = call if opt.settings.llm.store_text else _without_text(call, space.space)
+                opt.store.record_call(opt.study, kept)
+        if all(event.kind != "space_proposed" for event in opt.events):
+            opt.note("space_proposed", space.summary)
+
+
 def propose_space(
     task: str,
     llm: str | ChatBackend | None = "auto",
@@ -179,7 +202,7 @@ def propose_space(
         settings: Of these, ``llm`` counts.
 
     Returns:
-        The proposal. ``proposal.optimizer(store="search.db")`` searches it, and keeps request and reply in the study.
+        The proposal. ``Optimizer(proposal, store="search.db")`` searches it, and keeps request and reply in the study.
 
     Raises:
         InvalidSettings: An empty task, or ``most`` out of range.

@@ -18,6 +18,7 @@ MOST_ITEMS = 50
 _LONGEST = 200_000  # characters; ten configurations are under 10,000
 _MOST_STARTS = 64  # opening brackets tried before a text counts as prose
 _MOST_READ = 400_000  # characters read in trying them: a hundredth of a second
+_OPENED = re.compile(r'\{\s*"')  # an object begins; "{:-)" is a smile
 _NEXT_ITEM = re.compile(r"\s*(?:,\s*)?(?=\{)")
 _NEXT_MEMBER = re.compile(r'\s*\]\s*,\s*"(\w{1,40})"\s*:\s*(?=\{)')
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
@@ -51,7 +52,7 @@ def read_object(text: str, keys: Collection[str], lists: Collection[str], repair
     if not objects:
         return _salvage(text, list_of, repairs)
     data, start, end = objects[0]
-    if len(found) > 1 or list_of.search(text[:start]) or list_of.search(text, end):
+    if len(found) > 1 or list_of.search(text[:start]) or _OPENED.search(text, end) or list_of.search(text, end):
         raise Unusable("another JSON object stands beside the first, and nothing says which one counts")
     if (text[:start] + text[end:]).strip():
         repairs.append("text around the JSON object was left out")

@@ -197,7 +197,7 @@ def _conditions(raw: Any) -> dict[str, list[Any]] | None:
 
 
 def _choice(parameter: Parameter, value: Any) -> Choice:
-    """The choice that a value means, in its type; the value itself where it means none, for others to judge."""
+    """The value that is meant, in the type of the parameter's own; None where that is none, or more than one."""
     if isinstance(parameter, Categorical) and isinstance(value, (str, int, float)) and parameter.problem_of(value):
         same = [choice for choice in parameter.choices if label(choice) == label_of(value)]
         return same[0] if len(same) == 1 else None

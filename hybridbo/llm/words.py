@@ -9,7 +9,8 @@ from typing import Any
 from hybridbo.llm.prompts import choice_label
 from hybridbo.parameters import Choice, is_number
 
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+# "0." is no number here: it looks like one that has been cut off
+NUMBER = re.compile(r"[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 _MOST_LISTED = 5
 _LONGEST_NUMBER = 40  # characters

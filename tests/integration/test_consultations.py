@@ -140,7 +140,7 @@ def test_a_search_that_was_killed_asks_nothing_twice_and_ends_the_same(tmp_path,
     expected, asked = uninterrupted
     assert [t.params for t in trials] == [t.params for t in expected]
     assert [t.origin.source for t in trials] == [t.origin.source for t in expected]
-    assert usage.calls == len(asked)
+    assert usage.calls - usage.lost == len(asked)
     assert len(backend.asked) < len(asked)
 
 

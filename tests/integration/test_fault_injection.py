@@ -257,7 +257,7 @@ def test_migration_happens_or_not(faults, folder, manner):
         with Optimizer.load(path, "mlp") as opt:
             assert [trial.number for trial in opt.trials] == list(range(9))
             assert opt.best.value == 3.160324923
-        assert check_store(path).schema == 3
+        assert check_store(path).schema == 4
         assert check_store(f"{path}.schema1-backup").schema == 1
 
 

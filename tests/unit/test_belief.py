@@ -14,6 +14,7 @@ rejections = st.builds(Rejection, texts, texts)
 advice = st.builds(
     Advice,
     st.lists(params, max_size=2).map(tuple),
+    st.lists(texts, max_size=2).map(tuple),
     st.dictionaries(texts, numeric | chosen, max_size=2),
     texts,
     st.lists(texts, max_size=2).map(tuple),

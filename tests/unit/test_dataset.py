@@ -54,6 +54,18 @@ def test_names_of_columns_are_told_only_if_asked_for():
     assert describe(table, names=True).names == ("blood_sugar", "b" * 60)
 
 
+def test_names_are_one_printable_line_and_always_fit():
+    wild = ('"\\' * 40, "a\nb\x1b", *(f"{i:02}" + '"' * 90 for i in range(70)))
+    facts = describe({name: [1.0, 2.0] for name in wild}, names=True)
+    assert all(name.isprintable() for name in facts.names)
+    assert split_task(in_task("Tune.", facts)) == ("Tune.", facts)
+
+
+def test_facts_longer_than_any_of_ours_are_words_like_others():
+    task = 'Dataset: {"rows": 3, "features": 2, "skew": "' + "x" * 20_000 + '"}'
+    assert split_task(task) == (task, None)
+
+
 # No value gets out
 
 secrets = st.one_of(

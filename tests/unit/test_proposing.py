@@ -153,6 +153,20 @@ def test_an_optimizer_of_it_keeps_what_was_asked_and_answered(tmp_path):
         assert opt.ask().number == 0
 
 
+def test_it_is_taken_wherever_a_dict_of_parameters_is(tmp_path):
+    proposal, _ = propose(GOOD)
+    assert dict(proposal) == dict(SPACE)
+    assert Space.of(proposal) == SPACE
+    with Optimizer(proposal, store=tmp_path / "s.db", llm=None) as opt:
+        assert (opt.space, opt.task) == (SPACE, TASK)
+        assert opt.objective.directions == (("value", "maximize"),)  # not the default, which would search the worst
+        assert [call.result.text for call in opt.store.get_calls(opt.study)] == [GOOD]
+    with Optimizer(proposal, task="Mine.", store=tmp_path / "s.db", study="2", direction="minimize", llm=None) as opt:
+        assert (opt.task, opt.objective.directions) == ("Mine.", (("value", "minimize"),))
+    with Optimizer({**proposal}, llm=None) as opt:
+        assert opt.events == []
+
+
 def test_the_users_direction_and_objectives_go_before():
     proposal, _ = propose(GOOD)
     assert proposal.optimizer(llm=None, direction="minimize").objective.directions == (("value", "minimize"),)

@@ -48,3 +48,17 @@ def test_the_method_searches_with_its_replies(tmp_path, monkeypatch):
     search.tell(1.0)
     search.ask()
     assert len(model.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["functions/branin", "fresh/svc_kernels"])
+def test_the_recording_of_the_checkout_is_found_by_its_problems(name, tmp_path):
+    from benchmarks import suites
+    from hybridbo.llm.prompts import seed_request
+    from hybridbo.objective import Objective
+    from hybridbo.settings import Settings
+
+    problem = suites.problem(name)
+    asked = seed_request(problem.space, Objective.of(problem.direction), problem.task, Settings())
+    reply = smollm.SmolLM2(ScriptedBackend(), added=tmp_path / "none.jsonl").complete(asked)
+    assert reply.recorded
+    assert reply.model.startswith("SmolLM2-135M")

@@ -234,10 +234,10 @@ def test_a_reply_that_needs_a_guess_is_refused(text, why):
 
 BAD_VALUES = {
     "lr": [
-        "1e-3 to 1e-2", "10**-3", "0.001 or so", "~0.001", "1e-3,", "0,001", "0.00", "", "NaN", "1e400", "0x1", "1_0",
-        "0.2", 0.2, 0, -1, True, None, [0.001], {"value": 0.001}, math.nan, math.inf, 10**400, 1e-6,
+        "1e-3 to 1e-2", "10**-3", "0.001 or so", "~0.001", "1e-3,", "0,001", "0.00", "0.", "", "NaN", "1e400", "0x1",
+        "1_0", "0.2", 0.2, 0, -1, True, None, [0.001], {"value": 0.001}, math.nan, math.inf, 10**400, 1e-6,
     ],
-    "dropout": [0.7, -0.1, "ten percent", False, "60%", 0.6001],
+    "dropout": [0.7, -0.1, "0.", "1.e-1", "０.１", "ten percent", False, "60%", 0.6001],
     "layers": [2.5, "2.5", "two", 0, 6, 10**30, True, "1-3", [1, 2], "2 layers"],
     "optimizer": ["adamw", "", 0, 1, True, None, ["adam"], "adam or sgd", {"adam": 1}, math.nan, "ad", "adam, sgd"],
 }  # fmt: skip

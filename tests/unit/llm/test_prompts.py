@@ -79,6 +79,17 @@ def test_texts_stand_behind_what_counts():
     assert list(request().schema["properties"]) == ["configs", "beliefs", "reasons", "rationale"]
 
 
+def test_the_prompt_is_cold_by_default():
+    assert request().temperature == 0.0
+
+
+def test_the_topic_of_old_recordings_is_what_it_was():
+    """As before there were facts and reasons: a change here orphans every reply that somebody has recorded."""
+    space = Space({"lr": Float(1e-5, 0.1, log=True), "o": Categorical(["a", "b"])})
+    expected = "cc71874709bfa587b29e53ca8f9f6b7f105f166e832a5acb0642aa20e44634e1"
+    assert request(space, "Tune it.").topic_hash == expected
+
+
 def test_the_settings_go_into_the_request():
     asked = request(points=3, temperature=None, max_tokens=99, timeout_s=7.0, retries=0)
     assert (asked.temperature, asked.max_tokens, asked.timeout_s, asked.retries) == (None, 99, 7.0, 0)

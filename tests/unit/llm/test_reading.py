@@ -29,6 +29,7 @@ def test_complete_items_of_a_broken_reply_are_kept():
         ('{"items": []}{"other": 1}', "beside the first"),
         ('{"other": 1}{"items": []}', "beside the first"),
         ('{"items": []} "items": [', "beside the first"),
+        ('{"items": []}\n{"a": 0.0', "beside the first"),  # and is cut off
         ('"items": [{"a": 1} "items": [{"a": 2}]', "more than once"),
         ('{"items": [], "items": []}', "a key twice"),
         ("{}", "no complete JSON object"),
