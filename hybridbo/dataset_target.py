@@ -45,9 +45,10 @@ def noise_at_most(features: Columns, target: Array, are_classes: bool) -> float 
     """How much of the target is noise, estimated from above with the nearest neighbours of up to 1,000 rows.
 
     Classes: the share of rows whose nearest neighbour has another class, which with many rows lies above the error of
-    the best classifier there can be (Cover and Hart 1967). Numbers: half the mean squared difference to the nearest
-    neighbour, over the variance: the share of the variance that no smooth function of the features explains (the delta
-    test, Pi and Peterson 1994). Features that do not matter make either too large, never reliably too small.
+    the best classifier there can be (Cover and Hart 1967), or the error of guessing the largest class, if that is less.
+    Numbers: half the mean squared difference to the nearest neighbour, over the variance: the share of the variance
+    that no smooth function of the features explains (the delta test, Pi and Peterson 1994). Features that do not matter
+    make either too large, never reliably too small.
 
     Args:
         features: X, standardised here.
@@ -65,7 +66,8 @@ def noise_at_most(features: Columns, target: Array, are_classes: bool) -> float 
     rows = np.sort(np.random.default_rng(0).choice(n, min(n, _MOST_ROWS), replace=False))
     y, near = target[rows], _neighbours(_standardised(table[rows]))
     if are_classes:
-        return two_digits(float(np.mean(y != y[near])))
+        wrong_guesses = 1.0 - np.unique(y, return_counts=True)[1].max() / len(y)
+        return two_digits(float(min(np.mean(y != y[near]), wrong_guesses)))
     y = y / (np.max(np.abs(y)) or 1.0)
     variance = float(np.var(y))
     return two_digits(min(1.0, float(np.mean((y - y[near]) ** 2)) / 2 / variance)) if variance > 0 else None

@@ -71,6 +71,11 @@ def test_the_noise_of_a_number_is_estimated_from_above(share):
     assert describe(TABLE, 1e6 * y + 1e7).noise_at_most == describe(TABLE, y).noise_at_most
 
 
+def test_classes_are_no_noisier_than_guessing_the_largest_is_wrong():
+    assert describe(TABLE, RNG.integers(0, 2, 600)).noise_at_most <= 0.5
+    assert describe(TABLE, RNG.random(600) < 0.1).noise_at_most <= 0.13
+
+
 def test_pure_noise_is_all_noise():
     assert describe(TABLE, RNG.normal(size=600)).noise_at_most > 0.9
 
