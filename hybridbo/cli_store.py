@@ -26,7 +26,7 @@ def check(context: click.Context, store: str) -> None:
     contents = f"{report.studies} studies, {report.trials} trials, schema {report.schema}"
     click.echo(f"{store}: {len(report.problems) or 'no'} problems; {contents}.")
     if not report.is_sound:
-        click.echo("Restore a backup, or save what is readable: see `hybridbo export`.", err=True)
+        click.echo('Restore a backup, or save what is readable with `sqlite3 FILE ".recover"`.', err=True)
         context.exit(1)
 
 

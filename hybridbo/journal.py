@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any
 
-from hybridbo.errors import StoreError
+from hybridbo.errors import StoreError, TrialNotFound
 from hybridbo.findings import Finding, analyse
 from hybridbo.ports import TrialStore
 from hybridbo.traininglog import Log, Point, checked_step, checked_values, merged, thinned
@@ -161,6 +161,9 @@ class Journal:
             with self._store.transaction():
                 is_stored = self._store.append_log(self._study, number, merged([page.log]), attempt=attempt)
                 page.is_held = is_stored and (heart is None or heart())
+        except TrialNotFound:
+            page.log, page.n = {}, 0  # there is nothing that it could be the log of
+            raise
         except StoreError as error:
             _logger.warning("the log of trial %d cannot be written yet: %s", number, error)
             if page.n > _MOST_KEPT:

@@ -36,6 +36,14 @@ def has_wal(path: Path) -> bool:
     return os.path.exists(f"{path}-wal")  # noqa: PTH110 - fast
 
 
+def is_wal_orphaned(path: Path) -> bool:
+    """Whether a side file with something in it is there, and the file that it belongs to is not."""
+    try:
+        return Path(f"{path}-wal").stat().st_size > 0 and not path.exists()
+    except OSError:
+        return False
+
+
 def is_writable(path: Path) -> bool:
     """Whether a file, and the folder where SQLite keeps its side files, can be written."""
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)

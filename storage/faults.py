@@ -115,7 +115,10 @@ def read_only(location: str) -> StoreError:
 
 def vanished(location: str) -> StoreError:
     """For a file moved, replaced or deleted while it was open."""
-    hint = "Put it back, or open the new one with open_store(); nothing was written anywhere."
+    hint = (
+        "Put it back, or open the new one with open_store(); nothing was written anywhere. "
+        f"If {location}-wal is there, it belongs to the file that was moved: move it beside that."
+    )
     return StoreError(f"{location} is gone: it was moved, replaced or deleted while in use.", hint)
 
 
@@ -125,6 +128,16 @@ def wal_missing(location: str) -> str:
         f"{location} was not closed by hybridbo, and its side file {location}-wal is not beside it. If it was copied "
         "while a search was running, what was told last is missing: copy both files, or use `hybridbo backup`."
     )
+
+
+def orphaned_wal(location: str) -> StoreError:
+    """For a place where only the side file of a store is left."""
+    hint = (
+        f"Put the store back, or move {location}-wal beside it under its new name, and open that. "
+        f"If you do not want it, delete {location}-wal."
+    )
+    what = "what was told last to a store that was moved or deleted"
+    return StoreError(f"{location} is not there, but {location}-wal is: {what}.", hint)
 
 
 def torn(location: str, found: str) -> StoreCorrupt:

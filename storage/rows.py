@@ -92,7 +92,7 @@ def encode_lease(lease_s: float | None, at: datetime) -> str | None:
     """
     if lease_s is None or lease_s == math.inf:
         return None
-    if not lease_s > 0:
+    if isinstance(lease_s, bool) or not isinstance(lease_s, (int, float)) or not lease_s > 0:
         raise InvalidSettings(f"lease_s={lease_s!r} is not a positive number of seconds.", "Give one, or None.")
     return encode_time(at + timedelta(seconds=min(lease_s, _LONGEST_LEASE_S)))
 

@@ -56,6 +56,8 @@ class SqliteFile:
         self._is_writing = False  # a transaction of the thread that has the lock is open
         self._open: list[sqlite3.Connection] = []
         _check_place(location, self.path)
+        if at_rest.is_wal_orphaned(self.path):  # SQLite would delete it with a new file
+            raise faults.orphaned_wal(location)
         self.is_read_only = self.path.exists() and not at_rest.is_writable(self.path)
         self.is_wal_missing = at_rest.is_wal_missing(self.path)
         with self._translated:

@@ -18,6 +18,8 @@ from hybridbo.backends.openai_chat import OpenAIChat
 from hybridbo.ports import ChatFailure, ChatReply
 from hybridbo.testing.chat_server import FAULTS, ChatServer, completion
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("llm_search.py")
 GOOD = json.dumps({"configs": [{"lr": 0.001, "width": 128}, {"lr": 0.01, "width": 64}]})
 PRICES = {"m": {"prompt": 2.0, "completion": 8.0}}

@@ -17,6 +17,8 @@ from hybridbo.cli import main
 from hybridbo.testing import ScriptedBackend
 from hybridbo.testing.chat_server import FAULTS, ChatServer, answer, completion, respond
 
+pytestmark = pytest.mark.slow
+
 CANARY = "sk-canary/0123+456=789abcdef"
 PASSWORD = "pass-canary:9876/54=3210"
 SECRETS = (CANARY, PASSWORD)

@@ -194,3 +194,12 @@ def test_a_store_of_its_own_process_sees_what_another_has_logged(tmp_path):
         assert [f.kind for f in other.findings(trial.number)] == ["divergence"]
         assert other.log(trial.number, loss=1.0)
         assert one.curves(trial)["loss"][-1] == (1, 1.0)
+
+
+def test_a_log_of_no_trial_is_refused_and_forgotten():
+    with Optimizer({"x": Float(0, 1)}, llm=None, seed=0) as opt:
+        trial = opt.ask()
+        with pytest.raises(TrialNotFound):
+            opt.log(99, 1, loss=1.0)
+        trial.log(step=0, loss=1.0)
+        assert opt.training_findings is not None  # looks at every log

@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from hybridbo import Float, Optimizer
 from hybridbo.errors import StoreCorrupt, StoreError, StudyNotFound
 from hybridbo.ports import Event, StudyRecord
 from hybridbo.storage import at_rest, migrations, open_store
@@ -294,3 +295,17 @@ def test_side_file_that_is_about_to_be_made_is_waited_for(store, path, monkeypat
     monkeypatch.setattr(at_rest.time, "sleep", sleep)
     assert not at_rest.is_wal_missing(path)
     assert len(looks) == 1
+
+
+def test_a_side_file_without_its_store_is_not_thrown_away(tmp_path):
+    with Optimizer({"x": Float(0, 1)}, store=tmp_path / "a.db", llm=None, seed=0) as opt:
+        opt.tell(opt.ask(), 1.0)
+        shutil.copy(tmp_path / "a.db-wal", tmp_path / "b.db-wal")  # b.db was moved away while it was in use
+    left = (tmp_path / "b.db-wal").read_bytes()
+    assert left
+    with pytest.raises(StoreError, match=r"b\.db is not there, but .*b\.db-wal is.*Put the store back"):
+        open_store(tmp_path / "b.db")
+    assert (tmp_path / "b.db-wal").read_bytes() == left
+    assert not (tmp_path / "b.db").exists()
+    (tmp_path / "c.db-wal").touch()  # an empty one holds nothing
+    open_store(tmp_path / "c.db").close()

@@ -124,6 +124,7 @@ def test_result_goes_to_no_other_trial(hasty, path, what):
     if what in ("study", "deleted"):
         hasty.close()
         path.unlink()
+        path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
         with closing(open_store(path)) as fresh:
             fresh.create_study(StudyRecord("s" if what == "study" else "other", "{}", "{}"))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
