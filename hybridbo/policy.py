@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import chain, permutations
 from typing import Literal
 
 import numpy as np
@@ -119,13 +119,19 @@ def next_source(
     if default_is_open:
         return Decision("default", "The default configuration is evaluated first: every other one has to beat it.")
     if n < seeds:
-        advised = sum(trial.origin.source == "llm" for trial in history.trials)
-        source: Source = "llm" if has_llm and llm.verdict == "open" and advised < max(1, seeds // 2) else "sobol"
+        listens = has_llm and llm.verdict == "open" and _advised(history) < max(1, seeds // 2)  # else nobody counts
+        source: Source = "llm" if listens else "sobol"
         return Decision(source, f"Seed trial {n + 1} of {seeds}. {llm.reason}".rstrip())
     if not history.completed:
         source = "llm" if has_llm and llm.verdict != "lost" else "sobol"
         return Decision(source, f"None of {n} trials has a value yet, so there is nothing to model.")
     return Decision("gp", f"The Gaussian process knows {len(history.completed)} values.")
+
+
+def _advised(history: History) -> int:
+    """How many trials are the LLM's."""
+    every = chain(history.completed, history.pending, history.failed)
+    return sum(trial.origin.source == "llm" for trial in every)
 
 
 def trust(log_density: Array | Sequence[float], losses: Array | Sequence[float]) -> Trust:
@@ -207,7 +213,7 @@ def consultation(
         return Consultation(None)
     if llm.verdict == "lost":
         return Consultation(None, f"No consultation: {llm.reason}")
-    advised = sum(trial.origin.source == "llm" for trial in history.trials)
+    advised = _advised(history)
     if advised + 1 > settings.llm.consult_share * (n + 1):
         return Consultation(None, f"No consultation: {advised} of {n} trials are the LLM's, which is its share.")
     if rule == "stagnation":

@@ -213,3 +213,14 @@ def test_trials_that_run_are_no_stagnation():
 
 def test_a_doubtful_llm_has_less_slack():
     assert due(1, *FALLING, standing=Standing("doubtful", "!")).slack == pytest.approx(due(1, *FALLING).slack / 3)
+
+
+def test_who_has_no_language_model_does_not_pay_for_counting_its_trials():
+    class Long(tuple):
+        __slots__ = ()
+
+        def __iter__(self):
+            raise AssertionError("walked through all trials")
+
+    history = History(completed=Long([1] * 5))
+    assert next_source(history, Settings(seed_trials=9), default_is_open=False, has_llm=False).source == "sobol"
