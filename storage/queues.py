@@ -19,9 +19,9 @@ except ImportError:  # Windows
 
 _FLOCK = struct.Struct("hhqqi4x")  # C's struct flock: type, whence, start, length (0: to the end of all files), pid
 _TURN = 1 << 40  # the byte of the turn; those before it are the queue
-_SLICE_S = 0.02
-_RETAKES = 16
-_PAUSE_S, _LONG_PAUSE_S = 0.001, 0.003
+_SLICE_S = 0.06
+_RETAKES = 64
+_PAUSE_S, _LONG_PAUSE_S = 0.001, 0.01
 
 
 class Queue(Protocol):
