@@ -66,6 +66,8 @@ def check_store(store: str | os.PathLike[str]) -> Report:
     path = Path(os.path.abspath(store))  # noqa: PTH100 - a link may have side files of its own
     if not path.is_file():
         raise StudyNotFound(f"there is no store {str(store)!r}.", "Check the path.")
+    if not path.stat().st_size and not at_rest.has_wal(path):  # SQLite takes it for a database without tables
+        return Report(0, 0, 0, (faults.empty(str(store)),), (), tuple(_waiting(path)))
     notes = [*_waiting(path), *([faults.wal_merged(str(store))] if at_rest.is_wal_merged(path) else [])]
     doubts = [faults.wal_missing(str(store))] if at_rest.is_wal_missing(path) else []
     with faults.Translated(str(store)), closing(at_rest.connect_read_only(path, _TIMEOUT_S)) as conn:

@@ -131,6 +131,11 @@ def wal_missing(location: str) -> str:
     )
 
 
+def empty(location: str) -> str:
+    """For a file without a byte in it."""
+    return f"{location} is empty, 0 bytes: no search was begun in it, or something has cut it off."
+
+
 def wal_merged(location: str) -> str:
     """For a file whose side file another program has merged."""
     return f"{location} was not closed by hybridbo; another program has merged its side file, and all is there."

@@ -192,3 +192,11 @@ def test_what_is_no_store(path):
         conn.execute("CREATE TABLE theirs (a)")
     with pytest.raises(StoreError, match="database of another program"):
         check_store(path)
+
+
+def test_empty_file_is_one_problem(path):
+    path.touch()
+    report = check_store(path)
+    assert report.problems == (f"{path} is empty, 0 bytes: no search was begun in it, or something has cut it off.",)
+    assert (report.doubts, report.notes, report.schema, report.is_sound) == ((), (), 0, False)
+    assert list(path.parent.iterdir()) == [path]
