@@ -14,7 +14,7 @@ from hybridbo.exits import Command
 @STORE
 @click.pass_context
 def check(context: click.Context, store: str) -> None:
-    """Look for damage in a store, and change nothing. Exit status 1 if there is any."""
+    """Look for damage in a store, and change nothing. Exit status 1 if there is any, or something may be missing."""
     from hybridbo.progress import one_line
     from hybridbo.storage.check import check_store
 
@@ -23,10 +23,13 @@ def check(context: click.Context, store: str) -> None:
         click.echo(f"note: {one_line(note, longest=2000)}")
     for problem in report.problems:
         click.echo(f"problem: {one_line(problem, longest=2000)}")
+    for doubt in report.doubts:
+        click.echo(f"may be missing: {one_line(doubt, longest=2000)}")
     contents = f"{report.studies} studies, {report.trials} trials, schema {report.schema}"
     click.echo(f"{store}: {len(report.problems) or 'no'} problems; {contents}.")
-    if not report.is_sound:
+    if report.problems:
         click.echo('Restore a backup, or save what is readable with `sqlite3 FILE ".recover"`.', err=True)
+    if not report.is_sound:
         context.exit(1)
 
 

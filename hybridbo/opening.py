@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from hybridbo import parts
 from hybridbo.errors import InvalidSettings, StudyMismatch
 from hybridbo.objective import Objective
 from hybridbo.ports import ChatBackend, StudyRecord, TrialStore
@@ -39,12 +40,13 @@ def open_study(store: TrialStore, record: StudyRecord) -> StudyRecord:
 
     Raises:
         StudyMismatch: It exists with another space, direction or constraint.
+        StoreCorrupt: It exists, and cannot be read.
     """
     stored = store.create_study(record)
     hint = "Give the study's own space and direction, or another study name."
-    if rows := Space.from_json(stored.space).differences(Space.from_json(record.space)):
+    if rows := parts.space_of(stored).differences(Space.from_json(record.space)):
         hint += " To change the space of the study: opt = Optimizer.load(store, study), then opt.alter(space)."
-    rows += Objective.from_json(stored.objective).differences(Objective.from_json(record.objective))
+    rows += parts.objective_of(stored).differences(Objective.from_json(record.objective))
     if rows:
         raise StudyMismatch(f"study {stored.name!r} exists and differs: {'; '.join(rows)}.", hint)
     return stored

@@ -12,7 +12,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
 
-from hybridbo import accounting, altering, awaiting, executing, knowledge, leases, loop, owner, proposing
+from hybridbo import accounting, altering, awaiting, executing, knowledge, leases, loop, owner, parts, proposing
 from hybridbo.asking import Asker, Holder
 from hybridbo.attribution import Attribution
 from hybridbo.backends import get_backend
@@ -23,7 +23,6 @@ from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, Trial
 from hybridbo.findings import Finding
 from hybridbo.guidance import TrustReport
 from hybridbo.journal import Journal
-from hybridbo.objective import Objective
 from hybridbo.opening import backend_name, checked_seed, new_record, objective_of, open_study
 from hybridbo.parameters import Params
 from hybridbo.ports import Alteration, ChatBackend, Event, StudyRecord, TrialStore
@@ -146,8 +145,8 @@ class Optimizer:
         if not (log := logging.getLogger("hybridbo")).handlers:
             log.addHandler(logging.NullHandler())  # silent until the user sets logging up; not done on import
         self.store, self.study, self.task, self.seed = store, record.name, record.task, record.seed
-        self.space, self.objective = Space.from_json(record.space), Objective.from_json(record.objective)
-        self.settings = Settings.model_validate_json(record.settings)
+        self.space, self.objective = parts.space_of(record), parts.objective_of(record)
+        self.settings = parts.settings_of(record)
         self.llm = backend_name(backend)
         consultant = None
         if backend is not None:
@@ -558,7 +557,7 @@ class Optimizer:
 
 def _as_wanted(opened: TrialStore, given: object, record: StudyRecord) -> TrialStore:
     """The store as the study's settings have it; one that was given as an object stays as it is."""
-    synchronous = Settings.model_validate_json(record.settings).store.synchronous
+    synchronous = parts.settings_of(record).store.synchronous
     if opened is given or synchronous == "FULL":
         return opened
     opened.close()

@@ -12,6 +12,7 @@ from hybridbo.attribution import Attribution
 from hybridbo.findings import Finding
 from hybridbo.objective import Objective
 from hybridbo.parameters import Choice
+from hybridbo.parts import objective_of
 from hybridbo.ports import Event, StudyRecord
 from hybridbo.progress import Usage, is_terminal, number, one_line, outcome_text
 from hybridbo.settings import Settings
@@ -138,7 +139,7 @@ STUDY_COLUMNS = ("study", "trials", "complete", "failed", "running", "best", "ob
 
 def study_row(record: StudyRecord, trials: Sequence[Trial]) -> dict[str, Any]:
     """A study in one row, under :data:`STUDY_COLUMNS`."""
-    objective = Objective.from_json(record.objective)
+    objective = objective_of(record)
     best = objective.best(trials)
     states = [trial.state for trial in trials]
     facts = (

@@ -3,7 +3,8 @@
 A store that nobody has open is one file in SQLite's rollback mode, which needs no side file: it can be copied, sent and
 read in a folder that nobody may write. While it is open it is in WAL mode, where what was told last stands in
 ``search.db-wal``. The header tells the mode (https://sqlite.org/fileformat2.html, section 1.3), so a file in WAL mode
-without a ``-wal`` beside it is one that was copied, or moved, while it was in use: what was told last is missing.
+without a ``-wal`` beside it is one that was copied, or moved, while it was in use: what was told last is missing,
+unless another program has merged it (see :mod:`hybridbo.storage.stamps`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from hybridbo.storage import stamps
+
 _HEADER = 100
 _WAL = 2
 _FIRST_TO_REST = 3  # schemas before it stay in WAL mode when they are closed
@@ -21,7 +24,16 @@ _PAUSE_S, _LOOKS = 0.002, 25  # another process may be between changing the mode
 
 
 def is_wal_missing(path: Path) -> bool:
-    """Whether the file was in use when it was parted from its ``-wal``."""
+    """Whether the file was in use when it was parted from its ``-wal``, and nothing tells that it was merged."""
+    return _lacks_wal(path) and not stamps.is_merged(path)
+
+
+def is_wal_merged(path: Path) -> bool:
+    """Whether another program has merged the ``-wal`` of a search that did not close its file: all of it is there."""
+    return _lacks_wal(path) and stamps.is_merged(path)
+
+
+def _lacks_wal(path: Path) -> bool:
     for _ in range(_LOOKS):
         header = _header(path)
         schema = int.from_bytes(header[60:64], "big")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Report:
         studies: How many studies can be counted.
         trials: How many trials can be counted.
         problems: What is wrong, a sentence each; empty for a sound store.
+        doubts: What may be missing, and nothing proves that it is not; a sentence each.
         notes: What is worth knowing and no fault of the file.
     """
 
@@ -43,12 +44,13 @@ class Report:
     studies: int
     trials: int
     problems: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
+        """Whether nothing is wrong, or may be missing."""
+        return not self.problems and not self.doubts
 
 
 def check_store(store: str | os.PathLike[str]) -> Report:
@@ -64,7 +66,10 @@ def check_store(store: str | os.PathLike[str]) -> Report:
     path = Path(os.path.abspath(store))  # noqa: PTH100 - a link may have side files of its own
     if not path.is_file():
         raise StudyNotFound(f"there is no store {str(store)!r}.", "Check the path.")
-    notes = [*_waiting(path), *([faults.wal_missing(str(store))] if at_rest.is_wal_missing(path) else [])]
+    if not path.stat().st_size and not at_rest.has_wal(path):  # SQLite takes it for a database without tables
+        return Report(0, 0, 0, (faults.empty(str(store)),), (), tuple(_waiting(path)))
+    notes = [*_waiting(path), *([faults.wal_merged(str(store))] if at_rest.is_wal_merged(path) else [])]
+    doubts = [faults.wal_missing(str(store))] if at_rest.is_wal_missing(path) else []
     with faults.Translated(str(store)), closing(at_rest.connect_read_only(path, _TIMEOUT_S)) as conn:
         migrations.check_identity(conn, str(store))
         conn.execute("BEGIN")  # one snapshot, whatever others write meanwhile
@@ -72,8 +77,10 @@ def check_store(store: str | os.PathLike[str]) -> Report:
         checks = (_integrity, _schema, _references, _studies, _numbering, _trials, _records)
         problems = [problem for check in checks for problem in _all_of(check, conn)]
         notes += _all_of(_unsummed, conn)
+        doubts += _parted(conn)
         studies, trials = _count(conn, "studies"), _count(conn, "trials")
-        return Report(migrations.version_of(conn), studies, trials, tuple(dict.fromkeys(problems)), tuple(notes))
+        found = tuple(dict.fromkeys(problems)), tuple(doubts), tuple(notes)
+        return Report(migrations.version_of(conn), studies, trials, *found)
 
 
 def _all_of(check: Callable[[sqlite3.Connection], Problems], conn: sqlite3.Connection) -> list[str]:
@@ -166,6 +173,18 @@ def _records(conn: sqlite3.Connection) -> Problems:
         yield f"events: row {event} of study {study!r} tells of trial {number}, which is not there"
 
 
+def _parted(conn: sqlite3.Connection) -> list[str]:
+    """What an earlier opening has found, which the file itself no longer shows."""
+    told = "SELECT study, min(at) FROM events WHERE kind = 'wal_missing' GROUP BY study ORDER BY study"
+    with suppress(sqlite3.Error):  # which is among the problems
+        return [
+            f"study {study!r} lacked its side file when it was opened at {at}: what was told last before that may be "
+            f"missing. If you know that it is not, delete the event: {_FORGET}"
+            for study, at in conn.execute(told)
+        ]
+    return []
+
+
 def _unsummed(conn: sqlite3.Connection) -> Problems:
     """Rows that something else than hybridbo has written: no damage, but nobody vouches for them."""
     if migrations.version_of(conn) < _SUMMED:
@@ -180,6 +199,7 @@ def _unsummed(conn: sqlite3.Connection) -> Problems:
             yield f"{table}: {number} rows have no {column}: something else than hybridbo has written them"
 
 
+_FORGET = "DELETE FROM events WHERE kind = 'wal_missing'"
 _SUMMED = 3  # the first schema with checksums
 _DECODERS: dict[str, Callable[[Row], Any]] = {
     "queue": records.decode_queued,

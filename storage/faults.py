@@ -126,8 +126,19 @@ def wal_missing(location: str) -> str:
     """For a file that was in use when it was parted from its side file."""
     return (
         f"{location} was not closed by hybridbo, and its side file {location}-wal is not beside it. If it was copied "
-        "while a search was running, what was told last is missing: copy both files, or use `hybridbo backup`."
+        "while a search was running, what was told last is missing: copy both files, or use `hybridbo backup`. If "
+        "another program has opened it since, and merged the side file into it, all is there."
     )
+
+
+def empty(location: str) -> str:
+    """For a file without a byte in it."""
+    return f"{location} is empty, 0 bytes: no search was begun in it, or something has cut it off."
+
+
+def wal_merged(location: str) -> str:
+    """For a file whose side file another program has merged."""
+    return f"{location} was not closed by hybridbo; another program has merged its side file, and all is there."
 
 
 def orphaned_wal(location: str) -> StoreError:

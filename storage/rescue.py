@@ -70,6 +70,7 @@ class Rescue:
 
         Raises:
             StoreError: As raised in the block; it says then where the results are.
+            TellConflict: The store cannot be written, but it can be read, and the trial had ended otherwise.
         """
         told, is_outermost = self._blocks.told, not self._blocks.depth
         if is_outermost and self._spill.has_kept:  # before somebody is given a trial whose result is kept
@@ -93,29 +94,45 @@ class Rescue:
         """Store what is kept beside the file. What goes wrong is logged; the results are then kept on."""
         self._spill.merge(self._take)
 
-    def _keep(self, told: Sequence[Told], error: StoreError) -> StoreError:
+    def _keep(self, told: Sequence[Told], error: StoreError) -> StoreError | TellConflict:
         """The error to raise: it says where the results are."""
-        out = error
+        out: StoreError | TellConflict = error
         for study, number, outcome in told:
-            if (n := rows.trial_number(number)) is not None:
+            if (n := rows.trial_number(number)) is None:
+                continue
+            trial = self._look_up(study, n)
+            if trial is not None and trial.state.is_finished:  # nothing is lost that would have to be kept
+                out = self._ended(study, trial, outcome, error)
+            else:
                 out = self._spill.keep(self._result(study, n, outcome, error.message), error)
         return out
 
+    def _ended(self, study: str, trial: Trial, outcome: Outcome, error: StoreError) -> StoreError | TellConflict:
+        """The error to raise for a trial that had ended before it was told."""
+        if not rows.is_same_outcome(trial, outcome):
+            return faults.tell_conflict(study, trial, outcome)
+        message = (
+            f"trial {trial.number} of study {study!r} is stored as {faults.ending(trial)} already: {error.message}"
+        )
+        return type(error)(message, f"{error.hint} Nothing has to be told again.")
+
     def _result(self, study: str, number: int, outcome: Outcome, why: str) -> Result:
-        self._look_up(study, number)
         result = Result(study, number, outcome, texts.encode_time(texts.now()), why, self._created.get(study))
         if trial := self._started.get((study, number)):
             started_at, params = texts.encode_time(trial.started_at), texts.encode_params(trial.params)
             return replace(result, started_at=started_at, params=params)
         return result
 
-    def _look_up(self, study: str, number: int) -> None:
-        """A file that cannot be written can often be read."""
+    def _look_up(self, study: str, number: int) -> Trial | None:
+        """The trial as stored, if it can be read: a file that cannot be written often can."""
         with contextlib.suppress(StoreError, ValueError), self._file.reading() as db:
             if found := db.conn.execute(_CREATED, (texts.clean(study),)).fetchone():
                 self.remember_study(study, found[0])
             if found := db.conn.execute(statements.GET, (texts.clean(study), number)).fetchone():
-                self.remember_trial(study, rows.decode_stored([found])[0])
+                trial = rows.decode_stored([found])[0]
+                self.remember_trial(study, trial)
+                return trial
+        return None
 
     def _take(self, results: Sequence[Result], reject: Reject) -> None:
         with self._file.writing() as db:

@@ -16,6 +16,7 @@ from sqlite_utils import Database
 
 from hybridbo.errors import InvalidSettings, StoreError
 from hybridbo.storage import at_rest, backup, faults, migrations, sums
+from hybridbo.storage.stamps import Stamp
 from hybridbo.storage.turns import Turns
 
 _log = logging.getLogger("hybridbo.storage")
@@ -48,6 +49,7 @@ class SqliteFile:
         self._lock = RLock()
         # half of the time for a turn, and half for those who do not take turns: other programs
         self._turns = Turns(self.path, location, timeout_s / 2)
+        self._stamp = Stamp(self.path)
         self._translated = faults.Translated(location)
         self._identity: tuple[int, int] | None = None
         self._db: Database | None = None
@@ -105,6 +107,7 @@ class SqliteFile:
                 self._is_writing = True
                 with migrations.immediate(db.conn):
                     yield db
+                self._stamp.renew()
             finally:
                 self._is_writing = False
                 self._turns.leave()
@@ -183,6 +186,7 @@ class SqliteFile:
         if self._has_wal:
             return
         self._has_wal = True
+        self._stamp.name()
         deadline = time.monotonic() + self._timeout_s / 2
         mode = conn.execute("PRAGMA journal_mode").fetchone()[0]
         while mode != "wal":

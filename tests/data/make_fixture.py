@@ -1,4 +1,7 @@
-"""Write the real store file of the present schema, for the tests of later ones: python tests/data/make_fixture.py.
+"""Write the real store files of the present schema, for the tests of later ones: python tests/data/make_fixture.py.
+
+``store_schema_N.db`` has one of everything, of studies that nobody could run; ``search_schema_N.db`` is a search that
+can be gone on with.
 
 A file that is there already belongs to a schema that may be out in the world, and is never written again.
 """
@@ -9,6 +12,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hybridbo import Float, Int, Optimizer
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
 from hybridbo.storage import migrations, open_store
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
@@ -93,13 +97,38 @@ def correct(path):
         conn.execute("UPDATE trials SET error = 'no memory' WHERE study = 'altered' AND number = 2")
 
 
+def search(path):
+    """A search with results of every kind, a training log, an altered space, a trial that runs and one that waits."""
+    space = {"lr": Float(1e-5, 0.1, log=True), "layers": Int(1, 4)}
+    with Optimizer(space, study="mlp", store=path, llm=None, seed=7, settings={"seed_trials": 3}) as opt:
+        for n in range(5):
+            trial = opt.ask(detached=True)  # whose owner names no machine
+            opt.log(trial.number, loss=1.0 / (n + 1))
+            if n == 2:
+                opt.fail(trial, "CUDA out of memory \u2603")
+            else:
+                opt.tell(trial, (trial.params["layers"] - 2) ** 2 + trial.params["lr"])
+        opt.alter(space | {"dropout": Float(0, 0.6, default=0.0)})
+        opt.enqueue({"lr": 0.01, "layers": 2, "dropout": 0.5})
+        opt.enqueue({"lr": 0.02, "layers": 3, "dropout": 0.1})
+        opt.ask(detached=True)
+
+
 def main():
-    path = Path(__file__).with_name(f"store_schema_{migrations.MIGRATIONS[-1].number}.db")
-    if path.exists():
-        sys.exit(f"{path} is there already; a file of a released schema is never written again.")
+    number = migrations.MIGRATIONS[-1].number
+    for name, write in (("store", fill_store), ("search", search)):
+        path = Path(__file__).with_name(f"{name}_schema_{number}.db")
+        if path.exists():
+            print(f"{path} is there already; a file of a released schema is never written again.", file=sys.stderr)
+        else:
+            write(path)  # and closed: the .db is all there is
+
+
+def fill_store(path):
+    """What :func:`fill` and :func:`correct` make."""
     store = open_store(path)
     fill(store)
-    store.close()  # the .db is all there is
+    store.close()
     correct(path)
 
 

@@ -16,6 +16,7 @@ from hybridbo import Float, Optimizer
 from hybridbo.errors import StoreCorrupt, StoreError, StudyNotFound
 from hybridbo.ports import Event, StudyRecord
 from hybridbo.storage import at_rest, migrations, open_store
+from hybridbo.storage.check import check_store
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
 
 COMPLETE = Outcome(TrialState.COMPLETE, {"value": 0.5}, 0.5)
@@ -278,6 +279,70 @@ os._exit(0)
         assert [study.name for study in store.list_studies()] == ["s"]
         assert store.get_events("s") == []
     assert caplog.text == ""
+
+
+KILLED_SEARCH = """
+import os, sys
+from hybridbo.ports import StudyRecord
+from hybridbo.storage import open_store
+from hybridbo.trial import Origin, Proposal
+store = open_store(sys.argv[1])
+store.create_study(StudyRecord("s", "{}", "{}"))
+for n in range(3):
+    store.create_trial("s", Proposal({"x": n}, Origin("sobol", "r")), key=str(n), owner="o", seen=n)
+os._exit(0)
+"""
+
+
+@pytest.fixture
+def killed(path):
+    """The file of a search that was killed, its last commit some time ago."""
+    subprocess.run([sys.executable, "-c", KILLED_SEARCH, str(path)], check=True, timeout=60)
+    lock = path.with_name("search.db-lock")
+    if not lock.exists():
+        pytest.skip("writers do not queue up on this system")
+    for file in (path, lock):
+        stat = file.stat()
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10**9))
+    return path
+
+
+def merge(path):
+    """What any tool does that reads a database."""
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("SELECT count(*) FROM trials").fetchone()
+    assert not path.with_name("search.db-wal").exists()
+
+
+@RESTS
+def test_side_file_merged_by_another_tool_is_not_missing(killed, caplog):
+    merge(killed)
+    report = check_store(killed)
+    assert report.doubts == ()
+    assert [note for note in report.notes if "another program has merged its side file, and all is there" in note]
+    with closing(open_store(killed)) as store:
+        assert [trial.number for trial in store.get_trials("s")] == [0, 1, 2]
+        assert store.get_events("s") == []
+    assert caplog.text == ""
+
+
+@RESTS
+@pytest.mark.parametrize("how", ["wal deleted", "wal and shm deleted", "moved", "copied", "copied with the lock"])
+def test_side_file_that_went_otherwise_may_be_missing(killed, tmp_path, how):
+    place = killed
+    if how.startswith("wal"):
+        killed.with_name("search.db-wal").unlink()
+    if how == "wal and shm deleted":
+        killed.with_name("search.db-shm").unlink()
+    if how == "moved":
+        place = killed.rename(tmp_path / "moved.db")
+    if how.startswith("copied"):
+        place = tmp_path / "copy.db"
+        if how == "copied with the lock":
+            shutil.copy2(killed.with_name("search.db-lock"), tmp_path / "copy.db-lock")
+        shutil.copy(killed, place)
+    assert at_rest.is_wal_missing(place)
+    assert not at_rest.is_wal_merged(place)
 
 
 @RESTS

@@ -163,12 +163,21 @@ def test_waiting_results_and_a_missing_side_file_are_noted(search, path, tmp_pat
         with pytest.raises(StoreBusy):
             hasty.finish_trial("s", 16, Outcome(TrialState.PRUNED))
     hasty.close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint")  # the copy has the studies
     copy = tmp_path / "copy.db"
     shutil.copy(path, copy)
     [waiting] = check_store(path).notes
     assert waiting.startswith(f"1 results wait in {path}-spill.jsonl")
-    [missing] = check_store(copy).notes
+    [missing] = check_store(copy).doubts
     assert "its side file" in missing
+    assert not check_store(copy).is_sound
+    open_store(copy).close()  # after which the file itself looks whole
+    [*_, lasting] = check_store(copy).doubts
+    assert "what was told last before that may be missing" in lasting
+    with closing(sqlite3.connect(copy, isolation_level=None)) as conn:  # the remedy
+        conn.execute(lasting.partition("delete the event: ")[2])
+    assert check_store(copy).is_sound
     assert path.with_name("search.db-spill.jsonl").exists()
 
 
@@ -183,3 +192,11 @@ def test_what_is_no_store(path):
         conn.execute("CREATE TABLE theirs (a)")
     with pytest.raises(StoreError, match="database of another program"):
         check_store(path)
+
+
+def test_empty_file_is_one_problem(path):
+    path.touch()
+    report = check_store(path)
+    assert report.problems == (f"{path} is empty, 0 bytes: no search was begun in it, or something has cut it off.",)
+    assert (report.doubts, report.notes, report.schema, report.is_sound) == ((), (), 0, False)
+    assert list(path.parent.iterdir()) == [path]

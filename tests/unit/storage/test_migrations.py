@@ -7,8 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlite_utils import Database
 
+from hybridbo.cli import main
 from hybridbo.errors import StoreError, StoreTooNew
 from hybridbo.optimizer import Optimizer
 from hybridbo.ports import ChatReply
@@ -191,6 +193,25 @@ def test_search_of_schema_1_goes_on(path):
         opt.tell(8, 3.5)
         trial = opt.ask()
         assert (trial.number, trial.origin.source, trial.params) == (9, "user", opt.space.complete(trial.params))
+
+
+def test_search_of_schema_4_goes_on(path):
+    shutil.copy(DATA / "search_schema_4.db", path)
+    assert check_store(path).is_sound
+    shown = CliRunner().invoke(main, ["show", str(path), "mlp"])
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert "CUDA out of memory" in shown.stdout
+    with Optimizer.load(path, "mlp") as opt:
+        assert [(str(t.state), t.value, t.origin.source) for t in opt.trials] == [
+            *(("COMPLETE", 0.001, "default"), ("COMPLETE", 4.00399675, "sobol"), ("FAILED", None, "sobol")),
+            *(("COMPLETE", 0.00325791, "gp"), ("COMPLETE", 0.000846148, "gp"), ("RUNNING", None, "user")),
+        ]
+        assert opt.best.number == 4
+        assert opt.curves(1) == {"loss": [(0, 0.5)]}
+        assert [(made.trial_number, list(opt.space)) for made in opt.alterations] == [(5, ["lr", "layers", "dropout"])]
+        opt.tell(5, 0.25)
+        assert opt.ask().params == {"lr": 0.02, "layers": 3, "dropout": 0.1}  # what waited
+        assert (opt.ask().number, opt.trials[5].value) == (7, 0.25)
 
 
 def test_person_who_corrects_a_row_takes_its_sum_away(path):

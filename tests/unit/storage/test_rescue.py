@@ -75,6 +75,34 @@ def test_result_waits_for_the_next_open(hasty, path, outcome):
     assert Spill(path).waiting == []
 
 
+def test_trial_that_has_ended_is_in_conflict_and_not_kept(hasty, path):
+    hasty.finish_trial("s", 1, COMPLETE)
+    with Locked(path):
+        with pytest.raises(TellConflict, match=r"is COMPLETE with .* already and cannot become FAILED"):
+            hasty.finish_trial("s", 1, FAILED)
+        with pytest.raises(
+            StoreBusy, match=r"is stored as COMPLETE .* already.*Nothing has to be told again"
+        ) as caught:
+            hasty.finish_trial("s", 1, COMPLETE)
+    assert caught.value.kept is None
+    assert Spill(path).waiting == []
+
+
+def test_ended_trial_in_a_transaction_keeps_no_other_from_being_kept(hasty, path):
+    hasty.finish_trial("s", 1, COMPLETE)
+
+    def tell_both():
+        with hasty.transaction():
+            hasty.finish_trial("s", 0, FAILED)
+            with pytest.raises(TellConflict):
+                hasty.finish_trial("s", 1, FAILED)
+            raise StoreError("the disk is gone.")
+
+    with pytest.raises(TellConflict):
+        tell_both()
+    assert [result.number for result in read(Spill(path).beside)] == [0]
+
+
 def test_result_that_was_kept_is_stored_with_the_next_success(hasty, path):
     with Locked(path), pytest.raises(StoreBusy):
         hasty.finish_trial("s", 0, COMPLETE)
