@@ -303,7 +303,7 @@ def killed(path):
         pytest.skip("writers do not queue up on this system")
     for file in (path, lock):
         stat = file.stat()
-        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10**9))
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10**10))
     return path
 
 

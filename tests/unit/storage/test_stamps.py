@@ -13,7 +13,7 @@ def lock(path):
     lock = path.with_name(f"{path.name}{stamps.SUFFIX}")
     lock.touch()
     os.utime(lock, (0, 0))
-    os.utime(path, (1, 1))
+    os.utime(path, (5, 5))
     return lock
 
 
@@ -39,3 +39,20 @@ def test_no_side_file_is_made(lock, path):
     stamp.renew()
     assert list(path.parent.iterdir()) == [path]
     assert not stamps.is_merged(path)
+
+
+def test_time_is_not_set_anew_by_each_commit(lock, path):
+    stamp = stamps.Stamp(path)
+    stamp.renew()
+    first = lock.stat().st_mtime_ns
+    os.utime(lock, (0, 0))
+    stamp.renew()
+    assert first > 0 == lock.stat().st_mtime_ns
+
+
+def test_change_that_may_be_the_last_commits_own_is_no_merge(lock, path):
+    stamps.Stamp(path).name()
+    os.utime(lock, (4.5, 4.5))
+    assert not stamps.is_merged(path)
+    os.utime(lock, (3.5, 3.5))
+    assert stamps.is_merged(path)
