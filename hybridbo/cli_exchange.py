@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from hybridbo.cli_parts import STORE, STUDY, json_text, llm_of, opened
+from hybridbo.cli_parts import STORE, STUDY, existing, json_text, llm_of, opened
 from hybridbo.errors import InvalidState
 from hybridbo.exits import Command
 from hybridbo.values import writable
 
 if TYPE_CHECKING:
     from hybridbo.optimizer import Optimizer
+    from hybridbo.tables import Facts
 
 
 @click.command(cls=Command)
@@ -24,21 +25,25 @@ if TYPE_CHECKING:
 @STUDY
 @click.option("--format", "form", type=click.Choice(["csv", "json", "optuna"]), required=True, help="What to write.")
 @click.option("-o", "--output", type=click.Path(allow_dash=True), default="-", help="File; standard output by default.")
-def export(store: str, study: str, form: str, output: str) -> None:
+@click.option("--skip-damaged", is_flag=True, help="Leave out rows that cannot be read, name them, and end with 1.")
+@click.pass_context
+def export(context: click.Context, store: str, study: str, *, form: str, output: str, skip_damaged: bool) -> None:
     """Write all trials as CSV, the whole study as JSON, or an Optuna storage.
 
     An Optuna storage is an SQLite file that optuna-dashboard opens, or a journal if FILE ends in .log or .journal; a
     file that is one already gets a further study.
+
+    With --skip-damaged, the JSON has what is stored and nothing that is worked out from it.
     """
+    if skip_damaged:
+        _export_sound(context, store, study, form, output)
+        return
     with opened(store, study, llm=None) as opt:
         if form == "optuna":
             _export_to_optuna(opt, output, store)
             return
         text = _text(opt, form)
-    if output == "-":
-        click.echo(text, nl=False)
-    else:
-        _write(text, Path(output), store)
+    _put(text, output, store)
 
 
 @click.command("import", cls=Command)
@@ -86,9 +91,35 @@ COMMANDS = (export, import_)
 def _text(opt: Optimizer, form: str) -> str:
     from hybridbo import tables
 
-    if form == "json":
-        return json_text(tables.study_data(opt, llm_of(opt)))
-    return writable(tables.trials_csv(opt.trials, opt.objective, list(opt.space)))
+    return json_text(tables.study_data(opt, llm_of(opt))) if form == "json" else _csv(opt)
+
+
+def _csv(study: Facts) -> str:
+    from hybridbo import tables
+
+    return writable(tables.trials_csv(study.trials, study.objective, list(study.space)))
+
+
+def _export_sound(context: click.Context, store: str, study: str, form: str, output: str) -> None:
+    if form == "optuna":
+        raise InvalidState("--skip-damaged writes no Optuna storage.", "Give --format csv, or json.")
+    from hybridbo import tables
+    from hybridbo.progress import one_line
+    from hybridbo.storage.salvage import salvage
+
+    found = salvage(existing(store), study)
+    _put(json_text(tables.facts_data(found, found.llm)) if form == "json" else _csv(found), output, store)
+    for row in found.skipped:
+        click.echo(f"skipped: {one_line(row, longest=2000)}", err=True)
+    if found.skipped:
+        context.exit(1)
+
+
+def _put(text: str, output: str, store: str) -> None:
+    if output == "-":
+        click.echo(text, nl=False)
+    else:
+        _write(text, Path(output), store)
 
 
 def _export_to_optuna(opt: Optimizer, output: str, store: str) -> None:

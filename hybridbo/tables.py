@@ -52,8 +52,8 @@ class FullUsage(Usage, Protocol):
         ...
 
 
-class Study(Protocol):
-    """What is told of a study; an Optimizer has it all."""
+class Facts(Protocol):
+    """What a store says of a study, and nothing that is worked out from it."""
 
     study: str
     task: str
@@ -71,6 +71,10 @@ class Study(Protocol):
     def events(self) -> Sequence[Event]:
         """All events, oldest first."""
         ...
+
+
+class Study(Facts, Protocol):
+    """What is told of a study; an Optimizer has it all."""
 
     @property
     def training_findings(self) -> Mapping[int, Sequence[Finding]]:
@@ -116,6 +120,16 @@ def usage_data(usage: FullUsage) -> dict[str, Any]:
 
 def study_data(study: Study, llm: str) -> dict[str, Any]:
     """A whole study as JSON data; ``llm`` is the specification of its language model."""
+    found = study.training_findings
+    return facts_data(study, llm) | {
+        "training_findings": {str(n): [finding_data(finding) for finding in found[n]] for n in found},
+        "llm_usage": usage_data(study.llm_usage),
+        "attribution": study.attribution().to_dict(),
+    }
+
+
+def facts_data(study: Facts, llm: str) -> dict[str, Any]:
+    """What is stored of a study as JSON data, without what is worked out from it."""
     return {
         "study": study.study,
         "task": study.task,
@@ -125,12 +139,7 @@ def study_data(study: Study, llm: str) -> dict[str, Any]:
         "llm": llm,
         "settings": study.settings.model_dump(mode="json"),
         "trials": [trial_data(trial) for trial in study.trials],
-        "training_findings": {
-            str(n): [finding_data(finding) for finding in found] for n, found in study.training_findings.items()
-        },
         "events": [event_data(event) for event in study.events],
-        "llm_usage": usage_data(study.llm_usage),
-        "attribution": study.attribution().to_dict(),
     }
 
 

@@ -23,6 +23,7 @@ _LONGEST = 200  # of a text quoted in a message
 # what reading a row raises that hybridbo has not written
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
+_SALVAGE = "`hybridbo export --skip-damaged` writes all that is sound."
 _MAKE_WRITABLE = "Make the file and its folder writable for this user, or work on a copy."
 
 # SQLite's primary result codes -> error class, what happened, remedy
@@ -58,7 +59,7 @@ _FAULTS: dict[int, tuple[type[StoreError], str, str]] = {
     sqlite3.SQLITE_CORRUPT: (
         StoreCorrupt,
         "is damaged",
-        'Restore a copy, or save what is readable with `sqlite3 FILE ".recover"`.',
+        f'Restore a copy, or save what is readable with `sqlite3 FILE ".recover"`. {_SALVAGE}',
     ),
     sqlite3.SQLITE_ERROR: (
         StoreCorrupt,
@@ -170,13 +171,13 @@ def damaged_index(location: str) -> StoreCorrupt:
 
 def missing_trial(location: str, study: str, number: int) -> StoreCorrupt:
     """For numbers that are not 0, 1, 2, ..., as every writer of hybridbo leaves them."""
-    hint = "Restore a copy: the file is damaged, or something else has removed the trial."
+    hint = f"Restore a copy: the file is damaged, or something else has removed the trial. {_SALVAGE}"
     return StoreCorrupt(f"{location} has no trial {number} of study {study!r}, though it has others.", hint)
 
 
 def unreadable_row(location: str, table: str, error: Exception) -> StoreCorrupt:
     """For a row that something else than hybridbo has written."""
-    hint = "Restore a copy, or correct the row; `hybridbo check` lists all of its kind."
+    hint = f"Restore a copy, or correct the row; `hybridbo check` lists all of its kind. {_SALVAGE}"
     return StoreCorrupt(f"{location} has a row in {table} that cannot be read ({error}).", hint)
 
 

@@ -137,3 +137,16 @@ def test_text_that_utf8_cannot_hold_is_printed_all_the_same():
         out.encode()
     assert call("export", "t.db", "s", "--format", "csv", "-o", "out.csv")[0] == 0
     assert "path \\udc80" in Path("out.csv").read_text()
+
+
+def test_check_of_a_copy_without_its_side_file_has_status_1_and_goes_on_so():
+    with Optimizer.load("t.db", "s", llm=None) as opt:
+        opt.ask()
+        shutil.copy("t.db", "copy.db")
+    status, out, err = call("check", "copy.db")
+    assert (status, err) == (1, "")
+    assert out.startswith("may be missing: copy.db was not closed by hybridbo, and its side file copy.db-wal is not")
+    assert call("show", "copy.db", "s")[0] == 0
+    status, out, err = call("check", "copy.db")
+    assert (status, err) == (1, "")
+    assert out.startswith("may be missing: study 's' lacked its side file when it was opened at ")
