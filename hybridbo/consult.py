@@ -19,8 +19,10 @@ from functools import partial
 from hybridbo import awaiting, owner
 from hybridbo.breaker import LOST, is_under_way, judge
 from hybridbo.budget import admit, cost_of
+from hybridbo.claims import BUSY, claim, claimed_by
 from hybridbo.deadline import DeadlineExceeded, within
 from hybridbo.errors import BackendBadReply, BackendError, BackendTimeout, BackendUnavailable, describe_error
+from hybridbo.llm.history import is_consultation
 from hybridbo.llm.parse import parse_advice
 from hybridbo.llm.prompts import cut_note
 from hybridbo.llm.withhold import failure_without_text, numbers_of, without_text
@@ -38,7 +40,6 @@ SWITCHED_ON = "llm_on"
 """The kind of the event that lets a model be asked again, whatever came of the calls before."""
 
 _logger = logging.getLogger(__name__)
-_UNDER_WAY = "not answered yet; asked by "
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 _LONGEST_IDENTITY = 300
 
@@ -71,7 +72,7 @@ class Consultant:
         """The stored reply to the same question, else the backend's, else why there is none.
 
         A question is the same when purpose, task and space are: a study asks each question once, however it is worded.
-        While another process asks it, its answer is waited for.
+        While another process asks it, its answer is waited for; a consultation's is not.
         """
         topic = request.topic_hash
         if topic in self._answers:
@@ -117,7 +118,7 @@ class Consultant:
             spent = f"the {self._settings.max_ask_s:g} s of settings.llm.max_ask_s are used up"
             return ChatFailure(BackendTimeout.__name__, f"{spent}.", BackendTimeout.advice, self._backend.name)
         if any(is_under_way(call, datetime.now(UTC)) for call in same):
-            return None
+            return BUSY if is_consultation(request.purpose) else None
         barred = self._barred(same, calls)
         if barred is not None and self._is_switched_on():
             barred = self._barred(same, calls)
@@ -138,7 +139,7 @@ class Consultant:
             return ChatFailure("BackendError", f"not asked again after {len(failed)} failures; the last: {why}")
         if verdict.failure is None or verdict.may_ask:
             return None
-        return replace(verdict.failure, message=verdict.why, latency_s=0.0)
+        return replace(verdict.failure, message=verdict.why, latency_s=0.0, asked="")
 
     def _is_switched_on(self) -> bool:
         """Whether somebody has switched the model on since this was looked up last."""
@@ -158,7 +159,11 @@ class Consultant:
     def _reserve(self, request: ChatRequest, trial_number: int) -> int:
         """Store a call before it is made; within the transaction that has found that it may be."""
         kept = request if self._settings.store_text else without_text(request)
-        result = self._failed(UNSETTLED, f"{_UNDER_WAY}{owner.current()}")
+        result = self._failed(UNSETTLED, claim())
+        if is_consultation(request.purpose):
+            after = request.purpose.partition(":")[2]
+            message = f"The language model is asked for more configurations after {after} trials."
+            self._note("llm_consulted", message, trial_number)
         return self._store.record_call(self._study, LLMCall(kept, result, trial_number, datetime.now(UTC)))
 
     def _ask(self, request: ChatRequest, number: int, trial_number: int) -> ChatReply | ChatFailure:
@@ -231,7 +236,7 @@ class Consultant:
             self._store.settle_call(self._study, number, kept)
             del self._unstored[number]
         calls = self._store.get_calls(self._study)
-        gone = [call for call in calls if call.is_unsettled and owner.is_gone(_owner_of(call))]
+        gone = [call for call in calls if call.is_unsettled and owner.is_gone(claimed_by(call))]
         if not gone:
             return calls
         message = "the process that asked was killed before the outcome was stored: tokens and cost are not known."
@@ -293,10 +298,6 @@ def _kind(error: Exception) -> type[BackendError]:
     if isinstance(error, TimeoutError):
         return BackendTimeout
     return BackendUnavailable if isinstance(error, ConnectionError) else BackendError
-
-
-def _owner_of(call: LLMCall) -> str:
-    return call.result.message.removeprefix(_UNDER_WAY) if isinstance(call.result, ChatFailure) else ""
 
 
 def _let_go() -> None:
