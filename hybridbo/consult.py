@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from hybridbo import awaiting, owner
-from hybridbo.breaker import LOST, is_under_way, judge
+from hybridbo.breaker import LOST, Verdict, is_under_way, judge
 from hybridbo.budget import admit, cost_of
 from hybridbo.claims import BUSY, claim, claimed_by
 from hybridbo.deadline import DeadlineExceeded, within
@@ -42,6 +42,7 @@ SWITCHED_ON = "llm_on"
 _logger = logging.getLogger(__name__)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 _LONGEST_IDENTITY = 300
+_LIMITS = 'settings={"llm": ...} gives another limit'
 
 
 class Consultant:
@@ -53,13 +54,25 @@ class Consultant:
         study: The study's name.
         space: To say what of a new reply is usable.
         settings: The budget, after how many failures to stop asking, and what is stored.
+        remedy: What whoever searches can do where the model has been switched off, one sentence.
+        once: Remembers what has been told, for those who make a Consultant anew for every trial.
     """
 
-    def __init__(self, backend: ChatBackend, store: CallStore, study: str, space: Space, settings: LLMSettings) -> None:
+    def __init__(
+        self,
+        backend: ChatBackend,
+        store: CallStore,
+        study: str,
+        space: Space,
+        settings: LLMSettings,
+        *,
+        remedy: str = "Set another key, address or model, or call opt.switch_llm_on().",
+        once: Once | None = None,
+    ) -> None:
         self._backend, self._store, self._study = backend, store, study
         self._space, self._settings = space, settings
         self._answers: dict[str, ChatReply] = {}  # by topic; rebuilt from the store
-        self._once = Once()
+        self._once, self._remedy = Once() if once is None else once, remedy
         self._since: datetime | None = None  # when somebody switched the model on last
         self._left_s = settings.max_ask_s
         self._unstored: dict[int, LLMCall] = {}  # outcomes that the store could not take, by the number of the call
@@ -127,7 +140,9 @@ class Consultant:
         admitted = admit(request, calls, self._settings, self._backend.name)
         if isinstance(admitted, ChatRequest):
             return admitted
-        self._tell_once("llm_budget", f"{admitted} The language model is not asked any more.", trial_number)
+        self._tell_once(
+            "llm_budget", f"{admitted} The language model is not asked any more, unless {_LIMITS}.", trial_number
+        )
         return ChatFailure("BudgetExhausted", admitted, "give up", self._backend.name)
 
     def _barred(self, same: Sequence[LLMCall], calls: Sequence[LLMCall]) -> ChatFailure | None:
@@ -139,7 +154,7 @@ class Consultant:
             return ChatFailure("BackendError", f"not asked again after {len(failed)} failures; the last: {why}")
         if verdict.failure is None or verdict.may_ask:
             return None
-        return replace(verdict.failure, message=verdict.why, latency_s=0.0, asked="")
+        return replace(verdict.failure, message=self._told(verdict), latency_s=0.0, asked="")
 
     def _is_switched_on(self) -> bool:
         """Whether somebody has switched the model on since this was looked up last."""
@@ -256,7 +271,10 @@ class Consultant:
         verdict = judge(calls, datetime.now(UTC), self._settings, asked=self._identity, since=self._since)
         if verdict.state in {"off", "open"}:
             kind = "llm_off" if verdict.state == "off" else "llm_paused"
-            self._note(kind, f"The language model is {verdict.why}", trial_number)
+            self._note(kind, f"The language model is {self._told(verdict)}", trial_number)
+
+    def _told(self, verdict: Verdict) -> str:
+        return f"{verdict.why} {self._remedy}" if verdict.state == "off" else verdict.why
 
     def _tell_of_reply(self, reply: ChatReply, trial_number: int) -> None:
         advice = parse_advice(reply.text, self._space)
