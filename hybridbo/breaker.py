@@ -90,8 +90,7 @@ def longest_s(request: ChatRequest) -> float:
 
 
 def _off(failure: ChatFailure) -> Verdict:
-    how = "Set another key, address or model, or call opt.switch_llm_on()."
-    return Verdict("off", failure, f"switched off for this study: {failure.message} {how}")
+    return Verdict("off", failure, f"switched off for this study: {failure.message}")
 
 
 def _after(streak: Sequence[LLMCall], calls: Sequence[LLMCall], now: datetime, settings: LLMSettings) -> Verdict:

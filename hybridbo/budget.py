@@ -52,7 +52,7 @@ def admit(request: ChatRequest, calls: Sequence[LLMCall], settings: LLMSettings,
     """
     used = spent(calls, settings)
     if settings.max_calls is not None and used.calls >= settings.max_calls:
-        return f"settings.llm.max_calls={settings.max_calls} is used up."
+        return f"settings.llm.max_calls is used up ({used.calls} of {settings.max_calls})."
     rooms = []
     if settings.max_total_tokens is not None:
         rooms.append(settings.max_total_tokens - used.tokens - prompt_tokens(request))

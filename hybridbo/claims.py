@@ -1,24 +1,37 @@
 """Who consults the language model: of processes that have the same question, one asks it, and the others go on.
 
 The seeds wait for their answer, since nothing else is known; a consultation is asked beside a search that has a model
-of its own and need not wait. A claim is an event of the study. It counts as long as an answer may come, and a process
-claims a question once: how often a question that fails is asked again is the Consultant's affair.
+of its own and need not wait. The claim is the call itself, which the Consultant stores before it is made and within the
+transaction that has found that it may be: where nobody may be asked, nothing is claimed.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from hybridbo import owner
+from hybridbo.breaker import is_under_way
 from hybridbo.llm.history import is_consultation
-from hybridbo.ports import ChatReply, ChatRequest, Event, TrialStore
+from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, LLMCall, TrialStore
 
-_KIND = "llm_consulted"
-_MORE_S = 30.0  # for pauses between attempts, and for a slow store
+BUSY = ChatFailure("BackendBusy", "another process is consulting the language model")
+"""In place of an answer that another process will have."""
+
+_UNDER_WAY = "not answered yet; asked by "
+
+
+def claim() -> str:
+    """The message of a call that this process is about to make."""
+    return f"{_UNDER_WAY}{owner.current()}"
+
+
+def claimed_by(call: LLMCall) -> str:
+    """The process that makes an unsettled call; empty for any other."""
+    return call.result.message.removeprefix(_UNDER_WAY) if isinstance(call.result, ChatFailure) else ""
 
 
 class Claims:
-    """Takes turns with other processes at one study.
+    """Looks whether a question is being asked elsewhere, before the Consultant of this process looks for itself.
 
     Args:
         store: Where the study is.
@@ -27,35 +40,21 @@ class Claims:
 
     def __init__(self, store: TrialStore, study: str) -> None:
         self._store, self._study = store, study
-        self._done: set[str] = set()  # answered, or claimed by this process
 
     def is_taken(self, request: ChatRequest) -> bool:
-        """Whether another process is asking this; if nobody has, it is this one's from now on.
+        """Whether another process is asking this, and an answer may still come.
 
         Args:
             request: The question; only consultations are claimed.
         """
-        topic = request.topic_hash
-        if not is_consultation(request.purpose) or topic in self._done:
+        if not is_consultation(request.purpose):
             return False
-        message = f"{request.purpose} ({topic[:12]}) by "
-        with self._store.transaction():
-            calls = [call for call in self._store.get_calls(self._study) if call.request.topic_hash == topic]
-            calls = [call for call in calls if not call.is_unsettled]  # those under way have no answer yet
-            if any(isinstance(call.result, ChatReply) for call in calls):
-                self._done.add(topic)
-                return False
-            made = [e for e in self._store.get_events(self._study) if e.kind == _KIND and e.message.startswith(message)]
-            is_open = len(made) > len(calls) and _is_alive(made[-1], request)
-            if not is_open:
-                self._store.record_event(self._study, Event(_KIND, message + owner.current()))
-                self._done.add(topic)
-            return is_open
+        calls = self._store.get_calls(self._study)
+        same = [call for call in calls if call.request.topic_hash == request.topic_hash]
+        if any(isinstance(call.result, ChatReply) for call in same):
+            return False
+        return any(is_under_way(call, datetime.now(UTC)) and _is_elsewhere(claimed_by(call)) for call in same)
 
 
-def _is_alive(claim: Event, request: ChatRequest) -> bool:
-    """Whether an answer may still come: the process is there, as far as is known, and has not had all of its time."""
-    if owner.is_gone(claim.message.rpartition(" by ")[2]):
-        return False
-    patience = request.timeout_s * (request.retries + 1) + _MORE_S
-    return claim.at is None or datetime.now(UTC) - claim.at < timedelta(seconds=patience)
+def _is_elsewhere(process: str) -> bool:
+    return process != owner.current() and not owner.is_gone(process)

@@ -17,10 +17,12 @@ from datetime import UTC, datetime
 from functools import partial
 
 from hybridbo import awaiting, owner
-from hybridbo.breaker import LOST, is_under_way, judge
+from hybridbo.breaker import LOST, Verdict, is_under_way, judge
 from hybridbo.budget import admit, cost_of
+from hybridbo.claims import BUSY, claim, claimed_by
 from hybridbo.deadline import DeadlineExceeded, within
 from hybridbo.errors import BackendBadReply, BackendError, BackendTimeout, BackendUnavailable, describe_error
+from hybridbo.llm.history import is_consultation
 from hybridbo.llm.parse import parse_advice
 from hybridbo.llm.prompts import cut_note
 from hybridbo.llm.withhold import failure_without_text, numbers_of, without_text
@@ -38,9 +40,9 @@ SWITCHED_ON = "llm_on"
 """The kind of the event that lets a model be asked again, whatever came of the calls before."""
 
 _logger = logging.getLogger(__name__)
-_UNDER_WAY = "not answered yet; asked by "
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 _LONGEST_IDENTITY = 300
+_LIMITS = 'settings={"llm": ...} gives another limit'
 
 
 class Consultant:
@@ -52,13 +54,25 @@ class Consultant:
         study: The study's name.
         space: To say what of a new reply is usable.
         settings: The budget, after how many failures to stop asking, and what is stored.
+        remedy: What whoever searches can do where the model has been switched off, one sentence.
+        once: Remembers what has been told, for those who make a Consultant anew for every trial.
     """
 
-    def __init__(self, backend: ChatBackend, store: CallStore, study: str, space: Space, settings: LLMSettings) -> None:
+    def __init__(
+        self,
+        backend: ChatBackend,
+        store: CallStore,
+        study: str,
+        space: Space,
+        settings: LLMSettings,
+        *,
+        remedy: str = "Set another key, address or model, or call opt.switch_llm_on().",
+        once: Once | None = None,
+    ) -> None:
         self._backend, self._store, self._study = backend, store, study
         self._space, self._settings = space, settings
         self._answers: dict[str, ChatReply] = {}  # by topic; rebuilt from the store
-        self._once = Once()
+        self._once, self._remedy = Once() if once is None else once, remedy
         self._since: datetime | None = None  # when somebody switched the model on last
         self._left_s = settings.max_ask_s
         self._unstored: dict[int, LLMCall] = {}  # outcomes that the store could not take, by the number of the call
@@ -71,7 +85,7 @@ class Consultant:
         """The stored reply to the same question, else the backend's, else why there is none.
 
         A question is the same when purpose, task and space are: a study asks each question once, however it is worded.
-        While another process asks it, its answer is waited for.
+        While another process asks it, its answer is waited for; a consultation's is not.
         """
         topic = request.topic_hash
         if topic in self._answers:
@@ -117,7 +131,7 @@ class Consultant:
             spent = f"the {self._settings.max_ask_s:g} s of settings.llm.max_ask_s are used up"
             return ChatFailure(BackendTimeout.__name__, f"{spent}.", BackendTimeout.advice, self._backend.name)
         if any(is_under_way(call, datetime.now(UTC)) for call in same):
-            return None
+            return BUSY if is_consultation(request.purpose) else None
         barred = self._barred(same, calls)
         if barred is not None and self._is_switched_on():
             barred = self._barred(same, calls)
@@ -126,7 +140,9 @@ class Consultant:
         admitted = admit(request, calls, self._settings, self._backend.name)
         if isinstance(admitted, ChatRequest):
             return admitted
-        self._tell_once("llm_budget", f"{admitted} The language model is not asked any more.", trial_number)
+        self._tell_once(
+            "llm_budget", f"{admitted} The language model is not asked any more, unless {_LIMITS}.", trial_number
+        )
         return ChatFailure("BudgetExhausted", admitted, "give up", self._backend.name)
 
     def _barred(self, same: Sequence[LLMCall], calls: Sequence[LLMCall]) -> ChatFailure | None:
@@ -138,7 +154,7 @@ class Consultant:
             return ChatFailure("BackendError", f"not asked again after {len(failed)} failures; the last: {why}")
         if verdict.failure is None or verdict.may_ask:
             return None
-        return replace(verdict.failure, message=verdict.why, latency_s=0.0)
+        return replace(verdict.failure, message=self._told(verdict), latency_s=0.0, asked="")
 
     def _is_switched_on(self) -> bool:
         """Whether somebody has switched the model on since this was looked up last."""
@@ -158,7 +174,11 @@ class Consultant:
     def _reserve(self, request: ChatRequest, trial_number: int) -> int:
         """Store a call before it is made; within the transaction that has found that it may be."""
         kept = request if self._settings.store_text else without_text(request)
-        result = self._failed(UNSETTLED, f"{_UNDER_WAY}{owner.current()}")
+        result = self._failed(UNSETTLED, claim())
+        if is_consultation(request.purpose):
+            after = request.purpose.partition(":")[2]
+            message = f"The language model is asked for more configurations after {after} trials."
+            self._note("llm_consulted", message, trial_number)
         return self._store.record_call(self._study, LLMCall(kept, result, trial_number, datetime.now(UTC)))
 
     def _ask(self, request: ChatRequest, number: int, trial_number: int) -> ChatReply | ChatFailure:
@@ -231,7 +251,7 @@ class Consultant:
             self._store.settle_call(self._study, number, kept)
             del self._unstored[number]
         calls = self._store.get_calls(self._study)
-        gone = [call for call in calls if call.is_unsettled and owner.is_gone(_owner_of(call))]
+        gone = [call for call in calls if call.is_unsettled and owner.is_gone(claimed_by(call))]
         if not gone:
             return calls
         message = "the process that asked was killed before the outcome was stored: tokens and cost are not known."
@@ -251,7 +271,10 @@ class Consultant:
         verdict = judge(calls, datetime.now(UTC), self._settings, asked=self._identity, since=self._since)
         if verdict.state in {"off", "open"}:
             kind = "llm_off" if verdict.state == "off" else "llm_paused"
-            self._note(kind, f"The language model is {verdict.why}", trial_number)
+            self._note(kind, f"The language model is {self._told(verdict)}", trial_number)
+
+    def _told(self, verdict: Verdict) -> str:
+        return f"{verdict.why} {self._remedy}" if verdict.state == "off" else verdict.why
 
     def _tell_of_reply(self, reply: ChatReply, trial_number: int) -> None:
         advice = parse_advice(reply.text, self._space)
@@ -293,10 +316,6 @@ def _kind(error: Exception) -> type[BackendError]:
     if isinstance(error, TimeoutError):
         return BackendTimeout
     return BackendUnavailable if isinstance(error, ConnectionError) else BackendError
-
-
-def _owner_of(call: LLMCall) -> str:
-    return call.result.message.removeprefix(_UNDER_WAY) if isinstance(call.result, ChatFailure) else ""
 
 
 def _let_go() -> None:

@@ -28,7 +28,7 @@ from hybridbo.objective import Objective
 from hybridbo.observe import Observations, merits, weighed
 from hybridbo.parameters import Array, Params
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest
-from hybridbo.rivals import Rivals, consult
+from hybridbo.rivals import Rivals, consult, no_advice
 from hybridbo.settings import Settings
 from hybridbo.sobol import SobolPoints
 from hybridbo.space import Space
@@ -186,7 +186,7 @@ class Engine:
             return Advice(), None
         answer = yield seed_request(self.space, self.objective, self.task, self.settings)
         if isinstance(answer, ChatFailure):
-            return Advice(), f"The LLM gave no advice ({answer.error}: {answer.message})"
+            return Advice(), no_advice(answer)
         advice = parse_advice(answer.text, self.space, knowledge.defaults(self.space))
         if advice.points:
             return advice, None
@@ -273,15 +273,14 @@ class Engine:
         guide = replace(guide, cost_power=power, fixed=self.fixed, rivals=voice.rivals.points, slack=voice.rivals.slack)
         found = propose(self.space, seen, guide, rng, self.settings.gp)
         notes = (*notes, *found.notes)
-        reason = " ".join(
-            [
-                reason,
-                *said,
-                *about_cost,
-                *voice.rivals.told(found.rival, found.lead),
-                *(note if note.endswith(".") else f"{note}." for note in notes),
-            ]
-        )
+        sentences = [
+            reason,
+            *said,
+            *about_cost,
+            *voice.rivals.told(found.rival, found.lead),
+            *(note if note.endswith(".") else f"{note}." for note in notes),
+        ]
+        reason = " ".join(dict.fromkeys(sentences))  # what bars the seeds bars a consultation, in the same words
         return Proposal(
             found.params,
             Origin("gp" if found.rival is None else "llm", reason, *self._prediction(found.loss_mean, found.loss_sd)),

@@ -86,6 +86,13 @@ class Search(Protocol):
         """Values that every proposal has."""
 
 
+def no_advice(failure: ChatFailure) -> str:
+    """Why there is no advice, as a sentence without its full stop: nobody was asked, or what came of it."""
+    if not failure.asked:
+        return f"The LLM was not consulted: {failure.message.rstrip('.')}"
+    return f"The LLM gave no advice ({failure.error}: {failure.message})"
+
+
 def consult(
     search: Search, history: History, standing: policy.Standing
 ) -> Generator[ChatRequest, ChatReply | ChatFailure, Rivals]:
@@ -105,9 +112,9 @@ def consult(
         return Rivals(reason=due.reason)
     answer = yield consult_request(space, search.objective, search.task, settings, history, known, due.at)
     if isinstance(answer, ChatFailure):
-        if answer.error == "BackendBusy":  # of another process, whose answer the next trial will see
-            return Rivals(reason=f"No consultation: {answer.message}.")
-        return Rivals(reason=due.reason, notes=(f"The LLM gave no advice ({answer.error}: {answer.message})",))
+        if not answer.asked:  # by this process; of another that asks the next trial will see the answer
+            return Rivals(reason=f"{no_advice(answer)}.")
+        return Rivals(reason=due.reason, notes=(no_advice(answer),))
     advice = parse_advice(answer.text, space, knowledge.defaults(space))
     if not advice.points:
         why = advice.rejections[0].why if advice.rejections else "it names none"

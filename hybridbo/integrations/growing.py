@@ -27,6 +27,7 @@ def answer_growing(
         trial_number: The trial that is about to be proposed.
         settings: After how many failures to stop asking.
     """
+    calls = [call for call in calls if call.request.purpose == request.purpose]  # seeds are no answer to a consultation
     replies = {call.request.topic_hash: call.result for call in calls if isinstance(call.result, ChatReply)}
     topics = {call.request.topic_hash for call in calls} | {request.topic_hash}
     failures = sum(isinstance(call.result, ChatFailure) for call in calls)

@@ -32,6 +32,7 @@ from hybridbo.trial import History, Origin, Proposal
 _logger = logging.getLogger(__name__)
 _STATE = "hybridbo"  # the key of what is ours in KerasTuner's state
 _NO_SPACE = "No hyperparameter is known yet: every one has its default."
+_REMEDY = "Go on with the project with another model, or once key or address have been changed."
 _ANEW = "Give another project_name, or overwrite=True to begin anew."
 
 
@@ -200,7 +201,7 @@ class HybridOracle(keras_tuner.Oracle):
             if self._backend is None:
                 return ChatFailure("BackendError", "no language model is set")
             llm = self._settings.llm
-            consultant = Consultant(self._backend, self._record, "", space, llm)
+            consultant = Consultant(self._backend, self._record, "", space, llm, remedy=_REMEDY)
             return answer_growing(consultant, self._record.get_calls(), request, number, llm)
 
         try:

@@ -29,6 +29,7 @@ from hybridbo.integrations.optuna_plan import Plan, plan_of
 from hybridbo.integrations.optuna_space import Columns, column_of, given_columns, inside, outside, space_of
 from hybridbo.llm.prompts import seed_request
 from hybridbo.objective import Objective
+from hybridbo.once import Once
 from hybridbo.opening import checked_seed
 from hybridbo.parameters import Params
 from hybridbo.policy import Standing
@@ -38,6 +39,7 @@ from hybridbo.space import Space
 from hybridbo.trial import Origin, Proposal
 
 _logger = logging.getLogger(__name__)
+_REMEDY = "Give study.sampler a HybridSampler with another model, or one made after key or address have been changed."
 _MOST_ASSUMED = 4  # trials that have just started elsewhere, and have not said yet what they evaluate
 
 
@@ -59,6 +61,7 @@ class Asker:
     seed: int | None
     given: Columns | None
     _told: set[tuple[str, str]] = field(default_factory=set, compare=False)
+    _once: Once = field(default_factory=Once, compare=False)
 
     def warn(self, study: Study, trial: FrozenTrial, note: str) -> None:
         """Log what was given up: a warning the first time, since the same may hold for every trial to come."""
@@ -133,7 +136,8 @@ class Asker:
         """Who answers the engine's questions about a space; what was refused for good is not asked again."""
         if self.backend is None:
             return None
-        return Consultant(self.backend, calls, study.study_name, space, self.settings.llm)
+        llm = self.settings.llm
+        return Consultant(self.backend, calls, study.study_name, space, llm, remedy=_REMEDY, once=self._once)
 
 
 @dataclass(frozen=True)

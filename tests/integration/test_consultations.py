@@ -85,6 +85,29 @@ def test_a_failing_model_is_recorded_and_the_search_goes_on():
     assert any("The LLM gave no advice" in event.message for event in events if event.kind == "fallback")
 
 
+def test_a_used_up_budget_consults_nobody_and_says_so_once():
+    backend = Adviser()
+    with Optimizer(SPACE, llm=backend, seed=3, settings={"llm": {"consult": 4, "max_calls": 1}, "gp": GP}) as opt:
+        opt.run(loss, 10, progress=False)
+        kinds = [event.kind for event in opt.events]
+        reasons = [trial.origin.reason for trial in opt.trials]
+    assert backend.asked == ["seeds"]
+    assert "llm_consulted" not in kinds
+    assert kinds.count("llm_budget") == 1
+    why = "The LLM was not consulted: settings.llm.max_calls is used up (1 of 1)."
+    assert [reason.count(why) for reason in reasons].count(1) == 5
+    assert not any("was consulted" in reason or "gave no advice" in reason for reason in reasons)
+
+
+def test_without_any_budget_the_reason_stands_once_in_a_trial():
+    with Optimizer(SPACE, llm=Adviser(), seed=3, settings={"llm": {"consult": 4, "max_calls": 0}, "gp": GP}) as opt:
+        opt.run(loss, 7, progress=False)
+        assert opt.trials[6].origin.source == "gp"
+        assert opt.trials[6].origin.reason.count("max_calls is used up") == 1
+        fallbacks = [event.message for event in opt.events if event.kind == "fallback"]
+    assert len(fallbacks) == 1
+
+
 def test_what_training_logs_show_is_told():
     seen = []
 

@@ -13,7 +13,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState as State
 from optuna_objectives import ADVICE, SPACE, loss, objective
 
-from hybridbo import Categorical, Float, Optimizer
+from hybridbo import Categorical, Float, Optimizer, errors
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, InvalidSpace, InvalidValue, StudyMismatch, UnknownBackend
 from hybridbo.integrations import HybridSampler
@@ -331,6 +331,31 @@ def test_a_model_that_fails_is_told_and_left_alone_after_two_faults(caplog):
     assert "gave no advice" in HybridSampler.origin(made.trials[1]).reason
     assert "gave no advice" in " ".join(made.trials[1].system_attrs["hybridbo:proposal"]["notes"])
     assert "no reply" in caplog.text
+
+
+def test_a_used_up_budget_is_logged_once_for_the_study_and_a_larger_one_is_taken(caplog):
+    backend = ScriptedBackend([ADVICE] * 2)
+    made = study(llm=backend, search_space=SPACE, settings={"llm": {"max_calls": 0}})
+    made.optimize(objective, n_trials=5)
+    logged = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert sum("not asked any more, unless settings=" in message for message in logged) == 1
+    assert sum("was not consulted: settings.llm.max_calls is used up (0 of 0)" in message for message in logged) == 1
+    assert backend.requests == []
+    made.sampler = sampler(llm=backend, search_space=SPACE, settings={"llm": {"max_calls": 1}})
+    made.optimize(objective, n_trials=1)
+    assert len(backend.requests) == 1
+
+
+def test_a_refused_model_is_switched_on_by_what_its_remedy_says(caplog):
+    made = study(llm=ScriptedBackend([errors.BackendRefused("401")]), search_space=SPACE)
+    made.optimize(objective, n_trials=3)
+    assert "Give study.sampler a HybridSampler with another model" in caplog.text
+    assert "switch_llm_on" not in caplog.text
+    other = ScriptedBackend([ADVICE])
+    other.identity = "scripted, another key"
+    made.sampler = sampler(llm=other, search_space=SPACE)
+    made.optimize(objective, n_trials=1)
+    assert len(other.requests) == 1
 
 
 def test_samplers_can_be_pickled_and_copied():

@@ -41,8 +41,8 @@ def test_a_call_of_unknown_tokens_counts_as_all_it_could_have_used(error):
 def test_calls():
     calls = [call(ChatReply("", "m", 1, 1))] * 2
     assert admit(REQUEST, calls, limits(max_calls=3), "m") == REQUEST
-    assert "max_calls=2 is used up" in admit(REQUEST, calls, limits(max_calls=2), "m")
-    assert "max_calls=0" in admit(REQUEST, [], limits(max_calls=0), "m")
+    assert "max_calls is used up (2 of 2)" in admit(REQUEST, calls, limits(max_calls=2), "m")
+    assert "max_calls is used up (0 of 0)" in admit(REQUEST, [], limits(max_calls=0), "m")
 
 
 def test_a_reply_is_made_shorter_where_the_whole_would_not_be_within_the_limit():

@@ -6,71 +6,70 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hybridbo import owner
-from hybridbo.claims import Claims
-from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
+from hybridbo.claims import Claims, claim, claimed_by
+from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, LLMCall, StudyRecord
 from hybridbo.storage import open_store
+from hybridbo.stored import UNSETTLED
 
 REQUEST = ChatRequest("consult:10", "t", {"x": {}}, "s", "u", timeout_s=60.0, retries=1)
+ELSEWHERE = "another-host 7 1"
 
 
 @pytest.fixture
-def stores(tmp_path):
-    """Two processes at one file."""
-    both = [open_store(tmp_path / "s.db") for _ in range(2)]
-    both[0].create_study(StudyRecord("s", "{}", "{}"))
-    yield both
-    for store in both:
-        store.close()
+def store(tmp_path):
+    store = open_store(tmp_path / "s.db")
+    store.create_study(StudyRecord("s", "{}", "{}"))
+    yield store
+    store.close()
 
 
-def answer(store, result):
-    store.record_call("s", LLMCall(REQUEST, result, 10, datetime.now(UTC)))
+def record(store, result, request=REQUEST, ago_s=0.0):
+    return store.record_call("s", LLMCall(request, result, 10, datetime.now(UTC) - timedelta(seconds=ago_s)))
 
 
-def test_one_of_two_asks(stores):
-    one, other = (Claims(store, "s") for store in stores)
-    assert not one.is_taken(REQUEST)
-    assert other.is_taken(REQUEST)
-    assert not one.is_taken(REQUEST)  # its own
-    assert not other.is_taken(replace(REQUEST, purpose="consult:15"))
-    answer(stores[0], ChatReply("{}", "m"))
-    assert not other.is_taken(REQUEST)  # the Consultant finds the reply
-    assert len(stores[0].get_events("s")) == 2
+def by(process):
+    return ChatFailure(UNSETTLED, claim().replace(owner.current(), process))
 
 
-def test_the_seeds_are_waited_for(stores):
+def test_a_call_names_the_process_that_makes_it():
+    assert claimed_by(LLMCall(REQUEST, by(ELSEWHERE), 0, datetime.now(UTC))) == ELSEWHERE
+
+
+def test_what_another_process_asks_is_taken_until_it_is_answered(store):
+    claims = Claims(store, "s")
+    assert not claims.is_taken(REQUEST)
+    assert store.get_events("s") == []  # to look is to claim nothing
+    number = record(store, by(ELSEWHERE))
+    assert claims.is_taken(REQUEST)
+    assert not claims.is_taken(replace(REQUEST, purpose="consult:15"))
+    store.settle_call("s", number, LLMCall(REQUEST, ChatReply("{}", "m"), 10, datetime.now(UTC)))
+    assert not claims.is_taken(REQUEST)  # the Consultant finds the reply
+
+
+def test_a_call_of_this_process_is_left_to_its_consultant(store):
+    record(store, by(owner.current()))  # which may hold the outcome, if the store could not take it
+    assert not Claims(store, "s").is_taken(REQUEST)
+
+
+def test_the_seeds_are_waited_for(store):
     seeds = replace(REQUEST, purpose="seeds")
-    assert not any(Claims(store, "s").is_taken(seeds) for store in stores)
-    assert stores[0].get_events("s") == []
+    record(store, by(ELSEWHERE), seeds)
+    assert not Claims(store, "s").is_taken(seeds)
 
 
-def test_another_one_asks_when_it_failed(stores):
-    one, other = (Claims(store, "s") for store in stores)
-    one.is_taken(REQUEST)
-    answer(stores[0], ChatFailure("BackendTimeout", "late"))
-    assert not other.is_taken(REQUEST)
+def test_another_one_asks_when_it_failed(store):
+    record(store, ChatFailure("BackendTimeout", "late"))
+    assert not Claims(store, "s").is_taken(REQUEST)
 
 
-def test_a_claim_of_a_process_that_was_killed_runs_out(stores):
-    one, other = (Claims(store, "s") for store in stores)
-    one.is_taken(REQUEST)
-    [claim] = stores[0].get_events("s")
-    stores[0].record_event("s", Event(claim.kind, claim.message, at=datetime.now(UTC) - timedelta(seconds=149)))
-    assert other.is_taken(REQUEST)
-    stores[0].record_event("s", Event(claim.kind, claim.message, at=datetime.now(UTC) - timedelta(seconds=151)))
-    assert not other.is_taken(REQUEST)
+@pytest.mark.parametrize(("ago_s", "is_taken"), [(154.0, True), (156.0, False)])
+def test_a_call_of_a_process_of_which_nothing_is_known_runs_out(store, ago_s, is_taken):
+    record(store, by(ELSEWHERE), ago_s=ago_s)
+    assert Claims(store, "s").is_taken(REQUEST) is is_taken
 
 
-def test_a_claim_of_a_process_that_is_gone_is_none(stores):
-    one, other = (Claims(store, "s") for store in stores)
-    one.is_taken(REQUEST)
-    [claim] = stores[0].get_events("s")
-    gone = claim.message.replace(owner.current(), dead())
-    stores[0].record_event("s", Event(claim.kind, gone))
-    assert not other.is_taken(REQUEST)
-
-
-def dead():
-    """The name of a process of this machine that has ended."""
+def test_a_call_of_a_process_that_is_gone_is_none(store):
     code = "from hybridbo import owner; print(owner.current())"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    record(store, by(done.stdout.strip()))
+    assert not Claims(store, "s").is_taken(REQUEST)

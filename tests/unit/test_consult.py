@@ -1,12 +1,15 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from hybridbo import Float, Space, errors
+from hybridbo.claims import claim
 from hybridbo.consult import SWITCHED_ON, Consultant, LLMUsage, without_secrets
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
 from hybridbo.settings import LLMSettings
 from hybridbo.storage import open_store
+from hybridbo.stored import UNSETTLED
 from hybridbo.testing import ScriptedBackend
 
 SPACE = Space({"x": Float(0.0, 1.0)})
@@ -219,6 +222,37 @@ def test_each_ask_has_its_time_and_all_calls_of_one_share_it(store):
     assert "max_ask_s are used up" in one.answer(request(task="3"), 0).message
     one.begin()
     assert one.answer(request(task="3"), 1).text == "c"
+
+
+def consultation(after=10):
+    return replace(request(), purpose=f"consult:{after}")
+
+
+def test_a_consultation_is_an_event_in_words_where_somebody_is_asked(store):
+    one, _ = consultant(store, ["{}", "{}"], max_calls=1)
+    assert one.answer(consultation(), 10).text == "{}"
+    assert [event.message for event in store.get_events("s") if event.kind == "llm_consulted"] == [
+        "The language model is asked for more configurations after 10 trials."
+    ]
+    barred = one.answer(consultation(15), 15)
+    assert barred.asked == ""
+    assert "max_calls is used up (1 of 1)" in barred.message
+    assert [event.kind for event in store.get_events("s")].count("llm_consulted") == 1
+
+
+def test_an_open_breaker_asks_nobody_and_says_so(store):
+    one, _ = consultant(store, [errors.BackendRefused("401")])
+    assert one.answer(request(), 0).asked == "scripted"
+    assert one.answer(consultation(), 10).asked == ""
+    assert all(event.kind != "llm_consulted" for event in store.get_events("s"))
+
+
+def test_a_consultation_that_is_under_way_is_not_waited_for(store):
+    one, backend = consultant(store, ["{}"])
+    pending = ChatFailure(UNSETTLED, claim())
+    store.record_call("s", LLMCall(consultation(), pending, 10, datetime.now(UTC)))
+    assert one.answer(consultation(), 11).error == "BackendBusy"
+    assert backend.requests == []
 
 
 def test_the_budget_is_looked_at_again_within_the_transaction_that_spends_it(store, monkeypatch):

@@ -37,7 +37,7 @@ POINTS = [
     {"lr": 0.001, "layers": 1, "optimizer": "adam"},
 ]
 REPLY = ChatReply(json.dumps({"configs": POINTS, "rationale": "Small steps first."}), "model")
-SECRET = ChatFailure("BackendTimeout", "no reply within 60 s", "retry")
+SECRET = ChatFailure("BackendTimeout", "no reply within 60 s", "retry", asked="model")
 
 
 def engine(space=SPACE, objective=None, settings=QUICK, **options):

@@ -58,7 +58,7 @@ def test_what_was_decided_is_put_into_the_points():
 @pytest.mark.parametrize(
     ("answer", "note"),
     [
-        (ChatFailure("BackendTimeout", "late"), "The LLM gave no advice (BackendTimeout: late)"),
+        (ChatFailure("BackendTimeout", "late", asked="m"), "The LLM gave no advice (BackendTimeout: late)"),
         (ChatReply("I would rather not.", "m"), "The LLM's reply holds no usable configuration"),
         (reply({"x": 7}), "The LLM's reply holds no usable configuration"),
     ],
@@ -67,6 +67,12 @@ def test_a_failure_is_noted(answer, note):
     found, _ = drive(answer)
     assert found.points == ()
     assert found.notes[0].startswith(note)
+
+
+def test_nobody_asked_is_told_once_and_is_no_consultation():
+    found, _ = drive(ChatFailure("BudgetExhausted", "max_calls is used up (3 of 3)."))
+    assert (found.points, found.notes) == ((), ())
+    assert found.reason == "The LLM was not consulted: max_calls is used up (3 of 3)."
 
 
 def test_another_process_that_asks_is_no_failure():

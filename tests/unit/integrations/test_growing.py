@@ -40,6 +40,18 @@ def test_failures_count_over_all_shapes():
     assert "not asked again after 2 failures" in answers[-1].message
 
 
+def test_seeds_are_no_answer_to_a_consultation_and_do_not_count_against_it():
+    kept, settings, space = open_store(":memory:"), LLMSettings(max_calls=4), Space({"x": Float(0, 1)})
+    kept.create_study(StudyRecord("study", "{}", "{}"))
+    consultant = Consultant(ScriptedBackend([f"reply {i}" for i in range(9)]), kept, "study", space, settings)
+    answers = []
+    for purpose in ("seeds", "consult:5", "consult:10", "consult:15", "consult:20"):
+        request = ChatRequest(purpose, "task", space.to_dict(), "system", "user")
+        answers.append(answer_growing(consultant, kept.get_calls("study"), request, 5, settings))
+    assert [answer.text for answer in answers[:4]] == [f"reply {i}" for i in range(4)]
+    assert "max_calls is used up" in answers[4].message
+
+
 def test_an_earlier_reply_serves_where_asking_fails():
     answers = list(asked(ScriptedBackend(["reply 0"]), [1, 2]))
     assert [answer.text for answer in answers] == ["reply 0", "reply 0"]

@@ -14,7 +14,7 @@ from keras_tuner import HyperParameters, Objective
 from keras_tuner.oracles import RandomSearchOracle
 
 from hybridbo import Categorical, Float, Int, Optimizer
-from hybridbo.errors import InvalidSettings, StudyMismatch
+from hybridbo.errors import BackendRefused, InvalidSettings, StudyMismatch
 from hybridbo.integrations import HybridOracle
 from hybridbo.testing.scripted import ScriptedBackend
 
@@ -173,6 +173,17 @@ def test_a_language_model_that_fails_is_told_of_and_ends_nothing(tmp_path, caplo
     assert any("The LLM gave no advice" in reason for reason in reasons)
     assert {event.kind for event in tuner.oracle.events} == {"llm_failed", "llm_paused", "fallback"}
     assert "the language model gave no reply" in caplog.text
+
+
+def test_a_refused_model_is_told_of_with_what_helps_in_keras_tuner(tmp_path):
+    refused = search(tmp_path, llm=ScriptedBackend([BackendRefused("401")]), max_trials=3)
+    [off] = [event.message for event in refused.oracle.events if event.kind == "llm_off"]
+    assert "Go on with the project with another model" in off
+    assert "switch_llm_on" not in off
+    other = ScriptedBackend([json.dumps({"configurations": [{"kind": "mlp", "lr": 0.003, "units": 16}]})])
+    other.identity = "scripted, another key"
+    search(tmp_path, llm=other, max_trials=5)
+    assert len(other.requests) == 1
 
 
 # The space grows --------------------------------------------------------------------------------------------------
