@@ -16,6 +16,7 @@ from hybridbo.parameters import Categorical, Choice, Float, Int, Parameter, is_n
 
 _FEWEST_ORDERED = 3  # of two choices, no order can be told
 _LONGEST_LABEL = 60
+_MARK = "__fn_ph"  # of ray.tune.impl.placeholder
 _ON_GRID = 1e-9  # of a step
 
 
@@ -39,7 +40,7 @@ def number_of(name: str, domain: sample.Domain) -> Float | Int | Single:
     if isinstance(sampler, sample.Quantized):
         sampler, q = sampler.get_sampler(), sampler.q
     if isinstance(domain, sample.Function):
-        raise InvalidSpace(f"parameter {name!r} is drawn by a function, so its range is unknown.", _FUNCTION)
+        raise drawn_by_function(name)
     if isinstance(sampler, sample.Normal):
         low, high = sampler.mean - 3 * sampler.sd, sampler.mean + 3 * sampler.sd
         remedy = f"Give a range, for example tune.uniform({low:g}, {high:g})."
@@ -53,6 +54,17 @@ def number_of(name: str, domain: sample.Domain) -> Float | Int | Single:
     raise InvalidSpace(
         f"parameter {name!r} is a {what}, which is unknown here.", "Use a range or a choice of ray.tune."
     )
+
+
+def is_function(value: Any) -> bool:
+    """Whether it is a ``tune.sample_from``, or what Ray's Tuner puts in the place of one before a searcher sees it."""
+    is_mark = isinstance(value, tuple) and len(value) == 2 and value[0] == _MARK  # (mark, hash)
+    return is_mark or isinstance(value, sample.Function)
+
+
+def drawn_by_function(name: str) -> InvalidSpace:
+    """That a parameter has no range."""
+    return InvalidSpace(f"parameter {name!r} is drawn by a function, so its range is unknown.", _FUNCTION)
 
 
 def choices_of(categories: Sequence[Any]) -> tuple[list[Choice], list[Any]]:
