@@ -140,9 +140,8 @@ class Consultant:
         admitted = admit(request, calls, self._settings, self._backend.name)
         if isinstance(admitted, ChatRequest):
             return admitted
-        self._tell_once(
-            "llm_budget", f"{admitted} The language model is not asked any more, unless {_LIMITS}.", trial_number
-        )
+        told = f"{admitted} The language model is not asked any more, unless {_LIMITS}."
+        self._tell_once("llm_budget", told, trial_number)
         return ChatFailure("BudgetExhausted", admitted, "give up", self._backend.name)
 
     def _barred(self, same: Sequence[LLMCall], calls: Sequence[LLMCall]) -> ChatFailure | None:
