@@ -22,9 +22,10 @@ from hybridbo.errors import (
     StudyMismatch,
 )
 from hybridbo.integrations.fallback import ask
+from hybridbo.integrations.ray_domains import refuse_functions
 from hybridbo.integrations.ray_ledger import Ledger, add, add_unknown, settle
 from hybridbo.integrations.ray_results import Goal, Names, unnamed
-from hybridbo.integrations.ray_space import RaySpace, is_searched, refuse_functions
+from hybridbo.integrations.ray_space import RaySpace, is_searched
 from hybridbo.integrations.ray_state import MEMORY, State, absolute, check_pickled
 from hybridbo.optimizer import Optimizer
 from hybridbo.ports import ChatBackend, TrialStore

@@ -14,15 +14,7 @@ from typing import Any, Self, TypeAlias
 from ray.tune.search import sample
 
 from hybridbo.errors import InvalidParams, InvalidSpace
-from hybridbo.integrations.ray_domains import (
-    Single,
-    choices_of,
-    domain_of,
-    drawn_by_function,
-    is_function,
-    is_ordered,
-    number_of,
-)
+from hybridbo.integrations.ray_domains import Single, choices_of, domain_of, is_ordered, number_of
 from hybridbo.parameters import Categorical, Choice, Float, Int, Parameter, Params, is_number, plain, same_choice
 from hybridbo.space import Space
 from hybridbo.values import shown
@@ -142,20 +134,6 @@ def is_searched(value: Any) -> bool:
         return True
     parts = value.values() if isinstance(value, dict) else value if type(value) in (list, tuple) else ()
     return any(is_searched(part) for part in parts)
-
-
-def refuse_functions(config: Any, path: tuple[str, ...] = ()) -> None:
-    """Refuse what Ray would draw by itself, unseen by the search.
-
-    Raises:
-        InvalidSpace: Naming the parameter, and what to do instead.
-    """
-    if is_function(config):
-        raise drawn_by_function("/".join(path))
-    parts = config.categories if isinstance(config, sample.Categorical) else config
-    items = parts.items() if isinstance(parts, dict) else enumerate(parts) if type(parts) in (list, tuple) else ()
-    for key, part in items:
-        refuse_functions(part, (*path, str(key)))
 
 
 _EXAMPLE = 'Give ranges, for example {"lr": tune.loguniform(1e-5, 1e-1)} as param_space.'
