@@ -19,6 +19,11 @@ _NUMERIC = "biuf"  # NumPy's kinds of dtypes: booleans, integers, floats
 _BLOCK = 4_000_000  # cells looked at at once
 _LONG_TEXT = 30  # characters on average, from which differing texts are texts and no categories
 _REMEDY = "Give a table: an array, a sparse matrix, a DataFrame, a dict of columns, or a list of rows of one length."
+_REAL = "Give real and imaginary parts, or moduli and angles, as columns of their own."
+
+
+class _ComplexNumbersError(Exception):
+    """There are complex numbers, of which no order and no range can be told."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class Columns:
             found = cls._read(table)
         except InvalidData:
             raise
+        except _ComplexNumbersError:
+            raise InvalidData(f"{what} holds complex numbers.", _REAL) from None
         except Exception as error:  # noqa: BLE001  # whatever somebody else's table raises
             raise InvalidData(f"{what} cannot be read as a table: {type(error).__name__}.", _REMEDY) from None
         if not found.rows or not found.width:
@@ -92,6 +99,8 @@ class Columns:
     @classmethod
     def _read(cls, table: Any) -> Self:
         if hasattr(table, "tocsc") and hasattr(table, "nnz"):
+            if table.dtype.kind == "c":
+                raise _ComplexNumbersError
             return cls(table.shape[0], table.shape[1], array=table)
         if isinstance(table, Sequence) and table and all(isinstance(row, (list, tuple)) for row in table):
             return cls._of_series(list(zip(*table, strict=True)), [])
@@ -112,6 +121,8 @@ class Columns:
             raise InvalidData(f"{shown(type(array.item()).__name__)} is no table.", _REMEDY)
         if array.dtype.names:
             return cls._of_series([array[name] for name in array.dtype.names], array.dtype.names)
+        if array.dtype.kind == "c":
+            raise _ComplexNumbersError
         flat = array.reshape(len(array), math.prod(array.shape[1:]))
         if array.dtype.kind not in _NUMERIC:
             return cls._of_series(list(flat.T), []) if len(flat) else cls(0, flat.shape[1])
@@ -199,6 +210,8 @@ def _typed(values: list[Any]) -> Any:
     """Numbers as an array of numbers, anything else as an array of objects."""
     if values and all(isinstance(value, (numbers.Real, decimal.Decimal, np.bool_)) for value in values):
         return np.array([_as_float(value) for value in values])
+    if any(isinstance(value, numbers.Complex) and not isinstance(value, numbers.Real) for value in values):
+        raise _ComplexNumbersError
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

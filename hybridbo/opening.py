@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import secrets
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from hybridbo.objective import Objective
 from hybridbo.ports import ChatBackend, StudyRecord, TrialStore
 from hybridbo.settings import Settings
 from hybridbo.space import Space, SpaceLike
+from hybridbo.values import is_number, plain, shown
 
 _LARGEST_SEED = 2**63
 
@@ -33,6 +35,19 @@ def checked_seed(seed: object) -> int | None:
     if not isinstance(seed, (bool, float)) and hasattr(seed, "__index__") and 0 <= operator.index(seed) < _LARGEST_SEED:
         return operator.index(seed)
     raise InvalidSettings(f"seed={seed!r} is no integer from 0 to 2**63 - 1.", "Give such a seed, or None.")
+
+
+def checked_lease(lease_s: object) -> float | None:
+    """The seconds of a lease, None for the default.
+
+    Raises:
+        InvalidSettings: Not a positive number.
+    """
+    if lease_s is None or lease_s == math.inf or (is_number(lease_s) and lease_s > 0):  # type: ignore[operator]
+        seconds: float | None = plain(lease_s)
+        return seconds
+    remedy = "Give one, math.inf for a lease without an end, or leave it out for the default."
+    raise InvalidSettings(f"lease_s={shown(lease_s)} is not a positive number of seconds.", remedy)
 
 
 def open_study(store: TrialStore, record: StudyRecord) -> StudyRecord:

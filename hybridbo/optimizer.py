@@ -23,7 +23,7 @@ from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, Trial
 from hybridbo.findings import Finding
 from hybridbo.guidance import TrustReport
 from hybridbo.journal import Journal
-from hybridbo.opening import backend_name, checked_seed, new_record, objective_of, open_study
+from hybridbo.opening import backend_name, checked_lease, checked_seed, new_record, objective_of, open_study
 from hybridbo.parameters import Params
 from hybridbo.ports import Alteration, ChatBackend, Event, StudyRecord, TrialStore
 from hybridbo.settings import Settings
@@ -196,6 +196,7 @@ class Optimizer:
         return await awaiting.in_thread(lambda gate: self._ask(gate, False, request_id, lease_s), self.release)
 
     def _ask(self, gate: awaiting.Gate, detached: bool, request_id: str | None, lease_s: float | None) -> Trial:  # noqa: FBT001
+        lease_s = checked_lease(lease_s)
         if lease_s is None and not detached:
             lease_s = self.settings.store.lease_s
         holder = Holder(owner.DETACHED if detached else owner.current(), lease_s, request_id, gate)
@@ -281,7 +282,8 @@ class Optimizer:
         """
         if not isinstance(trial, Trial):
             trial = self.store.get_trial(self.study, _number(trial))
-        return self._asker.heart(trial, self.settings.store.lease_s if lease_s is None else lease_s)()
+        given_s = checked_lease(lease_s)
+        return self._asker.heart(trial, self.settings.store.lease_s if given_s is None else given_s)()
 
     def log(self, trial: Trial | loop.OpenTrial | int, /, step: float | None = None, **metrics: float) -> bool:
         """Add to the training log of a trial: :meth:`hybridbo.Trial.log` for whoever has but its number.

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from hybridbo.attempts import ask_for_space
 from hybridbo.backends import get_backend
 from hybridbo.belief import Rejection
-from hybridbo.consult import without_secrets
 from hybridbo.dataset import DatasetFacts, in_task
-from hybridbo.errors import BackendBadReply, BackendError, InvalidSettings, InvalidSpace, UnknownBackend, describe_error
+from hybridbo.errors import InvalidSettings, InvalidSpace, UnknownBackend, describe_error
 from hybridbo.llm.prompts import cut_note
-from hybridbo.llm.space_reply import SpaceAdvice, parse_space
-from hybridbo.llm.space_request import space_request
+from hybridbo.llm.space_reply import SpaceAdvice
 from hybridbo.llm.withhold import failure_without_text, numbers_of, without_text
 from hybridbo.parameters import Parameter
-from hybridbo.ports import ChatBackend, ChatReply, ChatRequest, LLMCall
+from hybridbo.ports import ChatBackend, ChatFailure, ChatReply, LLMCall
 from hybridbo.settings import Settings
 from hybridbo.space import Space, SpaceLike
 from hybridbo.values import shown
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 _MOST = 50
 _EDITED = "Set by the user."
-_REMEDY = "Describe model, data and metric in more words, use another model, or write the space yourself."
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class SpaceProposal(Mapping[str, Parameter]):
         model: Which model proposed it.
         repairs: What of its reply was mended, one sentence each.
         rejections: What of its reply was not used, and why.
-        calls: The requests and replies, the last of which the space is from; empty after :meth:`from_json`.
+        calls: The requests and what came of each, the last of which the space is from; empty after :meth:`from_json`.
     """
 
     space: Space
@@ -177,6 +174,8 @@ def keep(space: SpaceLike, opt: Optimizer) -> None:
             if (call.request.topic_hash, call.at) not in known:
                 kept = call if opt.settings.llm.store_text else _without_text(call, space.space)
                 opt.store.record_call(opt.study, kept)
+                if isinstance(kept.result, ChatFailure):
+                    opt.note("llm_failed", f"{kept.result.error}: {kept.result.message}")
         if all(event.kind != "space_proposed" for event in opt.events):
             opt.note("space_proposed", space.summary)
 
@@ -192,7 +191,8 @@ def propose_space(
     """Ask a language model for the space that is worth searching.
 
     What of the reply is invalid is repaired, and counted, or rejected with a reason. If nothing is left, the model is
-    asked once more and told why. A recording (``llm="replay:FILE"``) is played without any network.
+    asked once more and told why; after an answer that could not be read at all, it is asked the same once more. A
+    recording (``llm="replay:FILE"``) is played without any network.
 
     Args:
         task: Model, data and metric in words.
@@ -208,7 +208,7 @@ def propose_space(
         InvalidSettings: An empty task, or ``most`` out of range.
         UnknownBackend: ``llm`` names no model.
         BackendError: The model gave no reply, of the class that says why. BackendBadReply, if it was asked twice and
-            none of its replies holds a parameter that can be searched.
+            its last reply holds no parameter that can be searched. After two attempts the message tells of both.
     """
     if not isinstance(task, str) or not task.strip():
         raise InvalidSettings(f"task={shown(task)} describes nothing.", "Name model, data and metric in a sentence.")
@@ -221,20 +221,14 @@ def propose_space(
             'Set OPENAI_API_KEY or OPENAI_BASE_URL, give llm="openai:MODEL", or write the space yourself.',
         )
     whole, asked = in_task(task, data), Settings.of(settings).llm
-    calls = [_call(backend, space_request(whole, asked, most))]
-    advice = _read(calls[0], most)
-    if advice.space is None:
-        calls.append(_call(backend, space_request(whole, asked, most, advice.rejections, again=True)))
-        advice = _read(calls[1], most)
-    if advice.space is None:
-        why = "; ".join(f"{part.part}: {part.why}" for part in advice.rejections[:3])
-        raise BackendBadReply(f"no parameter of the reply of {backend.name} can be searched ({why}).", _REMEDY)
-    return _proposal(advice, advice.space, whole, calls)
+    attempts = ask_for_space(backend, whole, asked, most)
+    return _proposal(attempts[-1].advice, whole, [attempt.call for attempt in attempts])
 
 
-def _proposal(advice: SpaceAdvice, space: Space, task: str, calls: list[LLMCall]) -> SpaceProposal:
+def _proposal(advice: SpaceAdvice, task: str, calls: list[LLMCall]) -> SpaceProposal:
+    assert advice.space is not None  # noqa: S101  # for mypy: the last attempt has one
     return SpaceProposal(
-        space=space,
+        space=advice.space,
         task=task,
         reasons=advice.reasons,
         direction=advice.direction,
@@ -247,28 +241,6 @@ def _proposal(advice: SpaceAdvice, space: Space, task: str, calls: list[LLMCall]
     )
 
 
-def _call(backend: ChatBackend, request: ChatRequest) -> LLMCall:
-    """A request and its reply.
-
-    Raises:
-        BackendError: Of the backend's class; one of our own where it raised something else or gave no text.
-    """
-    at = datetime.now(UTC)
-    try:
-        reply: object = backend.complete(request)
-    except BackendError:
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever somebody else's backend raises
-        raise BackendError(without_secrets(f"{backend.name} failed: {describe_error(error)}."), _REMEDY) from None
-    if not isinstance(reply, ChatReply) or not isinstance(reply.text, str):
-        raise BackendBadReply(f"{backend.name} returned {type(reply).__name__}, not a ChatReply with a text.", _REMEDY)
-    return LLMCall(request, reply, 0, at)
-
-
 def _without_text(call: LLMCall, space: Space) -> LLMCall:
     result = numbers_of(call.result, space) if isinstance(call.result, ChatReply) else failure_without_text(call.result)
     return replace(call, request=without_text(call.request), result=result)
-
-
-def _read(call: LLMCall, most: int) -> SpaceAdvice:
-    return parse_space(call.result.text if isinstance(call.result, ChatReply) else "", most)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hybridbo.errors import InvalidSettings
 from hybridbo.values import shown
@@ -20,8 +21,15 @@ class _OurErrors(type(BaseModel)):  # type: ignore[misc]
             return super().__call__(*args, **given)
         except ValidationError as error:
             where = "settings" if cls.__name__ == "Settings" else cls.__name__
-            rows = [f"{'.'.join(map(str, (where, *e['loc'])))}={shown(e['input'])}: {e['msg']}" for e in error.errors()]
+            rows = [
+                f"{'.'.join(map(str, (where, *e['loc'])))}={shown(e['input'])}: {_words(e)}" for e in error.errors()
+            ]
             raise InvalidSettings("; ".join(rows) + ".", "See hybridbo.settings for what there is.") from None
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    """What pydantic says of a value; our own words without its "Value error"."""
+    return str(row["msg"]).removeprefix("Value error, ")
 
 
 class _Settings(BaseModel, metaclass=_OurErrors):
@@ -70,6 +78,14 @@ class LLMSettings(_Settings):
     patience: int = Field(6, ge=1, description="trials without an improvement that count as stagnation")
     consult_points: int = Field(4, ge=1, le=20, description="configurations asked for in a consultation")
     consult_share: float = Field(0.3, ge=0, le=0.3, description="of all trials, at most, may come from the LLM then")
+
+    @field_validator("consult", mode="before")
+    @classmethod
+    def _is_a_rule(cls, value: object) -> object:
+        """Refuse here what the union of types would refuse with a sentence for each of its types."""
+        if value in {"never", "stagnation"} if isinstance(value, str) else type(value) is int and value >= 1:
+            return value
+        raise ValueError('allowed are "never", "stagnation" and a number of trials, an integer of 1 or more')
 
     @model_validator(mode="after")
     def _has_prices(self) -> Self:

@@ -17,10 +17,10 @@ from hybridbo.asking import run_steps
 from hybridbo.backends import get_backend
 from hybridbo.consult import Consultant, LLMUsage
 from hybridbo.engine import Engine
-from hybridbo.errors import InvalidSettings, SpaceExhausted, StudyMismatch, UserError, describe_error
+from hybridbo.errors import InvalidSettings, SpaceExhausted, StoreCorrupt, StudyMismatch, UserError, describe_error
 from hybridbo.integrations.fallback import fill_in
 from hybridbo.integrations.growing import answer_growing
-from hybridbo.integrations.keras_record import Record
+from hybridbo.integrations.keras_record import Record, damaged
 from hybridbo.integrations.keras_space import KerasSpace, differences
 from hybridbo.objective import Objective
 from hybridbo.opening import checked_seed
@@ -164,6 +164,22 @@ class HybridOracle(keras_tuner.Oracle):
         super().set_state(state)
         if ours is not None:
             self._record = Record.from_data(ours)
+
+    def reload(self) -> None:
+        """Go on with the project in the folder.
+
+        Raises:
+            StudyMismatch: As :meth:`set_state`.
+            StoreCorrupt: A file of it cannot be read, or is none of KerasTuner's.
+        """
+        try:
+            super().reload()
+        except UserError:
+            raise
+        except Exception as error:  # whatever reading a damaged file raises
+            path = damaged(self._project_dir, self._get_oracle_fname())
+            remedy = f"Restore it from a backup. {_ANEW}"
+            raise StoreCorrupt(f"{path} cannot be read ({describe_error(error)}).", remedy) from error
 
     # Inside ------------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,12 @@ All of it goes into the ``oracle.json`` of the project, as plain data.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 
 from keras_tuner.engine.trial import Trial as KerasTrial
@@ -130,6 +132,16 @@ class Record:
             values={SINGLE: float(trial.score)} if has_value else {},
             finished_at=self.ended[key] if is_timed else None,
         )
+
+
+def damaged(folder: str, state: str) -> str:
+    """The first file of a project that is no JSON; ``state`` where all of them are."""
+    for path in sorted(Path(folder).glob("trial_*/trial.json")):
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return str(path)
+    return state
 
 
 _STATES = {

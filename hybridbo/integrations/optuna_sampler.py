@@ -16,6 +16,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
 from hybridbo.errors import InvalidValue, StudyMismatch, describe_error
+from hybridbo.values import shown
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -195,17 +196,14 @@ class HybridSampler(BaseSampler):
         """Evaluate ``constraints_func`` and keep what it says where every sampler and plot of Optuna looks for it.
 
         Raises:
-            InvalidValue: A constraint is NaN.
+            InvalidValue: It returned no sequence of numbers, or NaN.
         """
         from hybridbo.integrations.optuna_attrs import CONSTRAINTS, put_trial
 
         assert self._constraints_func is not None  # noqa: S101  # for mypy: asked before
         found = None
         try:
-            found = [float(value) for value in self._constraints_func(trial)]
-            if any(math.isnan(value) for value in found):
-                found = None
-                raise InvalidValue("constraints_func returned NaN.", "Return numbers, 0 or less where all is well.")
+            found = _numbers(self._constraints_func(trial))
         finally:
             put_trial(study, trial, CONSTRAINTS, found)
 
@@ -236,6 +234,22 @@ def _whole(study: Study) -> Study:
     """The study itself where a pruner shows one of its brackets: one search learns from all of them."""
     whole: Study = getattr(study, "_study", study)
     return whole
+
+
+def _numbers(returned: Any) -> list[float]:
+    """What ``constraints_func`` returned.
+
+    Raises:
+        InvalidValue: No sequence of numbers, or one with NaN.
+    """
+    remedy = "Return a sequence with a number for each constraint, such as [x - 1.0]: 0 or less where it is kept."
+    try:
+        found = [float(value) for value in returned]
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidValue(f"constraints_func returned {shown(returned)}.", remedy) from None
+    if isinstance(returned, (str, bytes)) or any(map(math.isnan, found)):
+        raise InvalidValue(f"constraints_func returned {shown(returned)}.", remedy)
+    return found
 
 
 def _fixed(study: Study, trial: FrozenTrial) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from hybridbo.parameters import Categorical, Choice, Float, Int, Parameter, is_n
 
 _FEWEST_ORDERED = 3  # of two choices, no order can be told
 _LONGEST_LABEL = 60
+_MARK = "__fn_ph"  # of ray.tune.impl.placeholder
 _ON_GRID = 1e-9  # of a step
 
 
@@ -39,7 +40,7 @@ def number_of(name: str, domain: sample.Domain) -> Float | Int | Single:
     if isinstance(sampler, sample.Quantized):
         sampler, q = sampler.get_sampler(), sampler.q
     if isinstance(domain, sample.Function):
-        raise InvalidSpace(f"parameter {name!r} is drawn by a function, so its range is unknown.", _FUNCTION)
+        raise _drawn_by_function(name)
     if isinstance(sampler, sample.Normal):
         low, high = sampler.mean - 3 * sampler.sd, sampler.mean + 3 * sampler.sd
         remedy = f"Give a range, for example tune.uniform({low:g}, {high:g})."
@@ -53,6 +54,30 @@ def number_of(name: str, domain: sample.Domain) -> Float | Int | Single:
     raise InvalidSpace(
         f"parameter {name!r} is a {what}, which is unknown here.", "Use a range or a choice of ray.tune."
     )
+
+
+def _is_function(value: Any) -> bool:
+    """Whether it is a ``tune.sample_from``, or what Ray's Tuner puts in the place of one before a searcher sees it."""
+    is_mark = isinstance(value, tuple) and len(value) == 2 and value[0] == _MARK  # (mark, hash)
+    return is_mark or isinstance(value, sample.Function)
+
+
+def _drawn_by_function(name: str) -> InvalidSpace:
+    return InvalidSpace(f"parameter {name!r} is drawn by a function, so its range is unknown.", _FUNCTION)
+
+
+def refuse_functions(config: Any, path: tuple[str, ...] = ()) -> None:
+    """Refuse what Ray would draw by itself, unseen by the search.
+
+    Raises:
+        InvalidSpace: Naming the parameter, and what to do instead.
+    """
+    if _is_function(config):
+        raise _drawn_by_function("/".join(path))
+    parts = config.categories if isinstance(config, sample.Categorical) else config
+    items = parts.items() if isinstance(parts, dict) else enumerate(parts) if type(parts) in (list, tuple) else ()
+    for key, part in items:
+        refuse_functions(part, (*path, str(key)))
 
 
 def choices_of(categories: Sequence[Any]) -> tuple[list[Choice], list[Any]]:

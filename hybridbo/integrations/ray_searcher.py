@@ -22,6 +22,7 @@ from hybridbo.errors import (
     StudyMismatch,
 )
 from hybridbo.integrations.fallback import ask
+from hybridbo.integrations.ray_domains import refuse_functions
 from hybridbo.integrations.ray_ledger import Ledger, add, add_unknown, settle
 from hybridbo.integrations.ray_results import Goal, Names, unnamed
 from hybridbo.integrations.ray_space import RaySpace, is_searched
@@ -125,6 +126,7 @@ class HybridSearcher(Searcher):
         if told and self._goal and told != self._goal:
             why = f"the Tuner says {told}, and HybridSearcher was given {self._goal}."
             raise InvalidSettings(why, "Give metric and mode in one place only.")
+        refuse_functions(config)
         if is_searched(config):
             if self._space is not None and self._space.whole:
                 return False

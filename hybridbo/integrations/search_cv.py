@@ -23,7 +23,7 @@ from sklearn.model_selection._search import BaseSearchCV  # its docstring says h
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
-from hybridbo.errors import describe_error
+from hybridbo.errors import InvalidSpace, describe_error
 from hybridbo.integrations.estimator_space import EstimatorSpace
 from hybridbo.integrations.search_data import SearchData
 from hybridbo.integrations.search_study import SearchStudy, objectives_of
@@ -32,7 +32,16 @@ from hybridbo.ports import ChatBackend, TrialStore
 from hybridbo.settings import Settings
 from hybridbo.space import Space
 
-_OURS = ("space", "random_state", "task", "llm", "store", "study", "settings")  # checked by hybridbo's own errors
+_OURS = (
+    "space",
+    "param_distributions",
+    "random_state",
+    "task",
+    "llm",
+    "store",
+    "study",
+    "settings",
+)  # checked by hybridbo's own errors
 
 
 class HybridSearchCV(BaseSearchCV):
@@ -47,6 +56,7 @@ class HybridSearchCV(BaseSearchCV):
         space: A Space, or a dict from parameter names (``step__parameter`` in a pipeline) to Float, Int, Categorical,
             lists, or SciPy's uniform, loguniform and randint. Choices that are no str, number, bool or None are
             known to the study by their repr, or by their name if they are functions or classes.
+        param_distributions: RandomizedSearchCV's name of the same; give one of the two.
         n_iter: How many candidates the study is to have, those of an interrupted fit included.
         scoring: As in RandomizedSearchCV.
         n_jobs: As in RandomizedSearchCV.
@@ -90,8 +100,9 @@ class HybridSearchCV(BaseSearchCV):
     def __init__(
         self,
         estimator: Any,
-        space: Space | Mapping[str, Any],
+        space: Space | Mapping[str, Any] | None = None,
         *,
+        param_distributions: Mapping[str, Any] | None = None,
         n_iter: int = 25,
         scoring: Any = None,
         n_jobs: int | None = None,
@@ -120,6 +131,7 @@ class HybridSearchCV(BaseSearchCV):
             return_train_score=return_train_score,
         )
         self.space = space
+        self.param_distributions = param_distributions
         self.n_iter = n_iter
         self.random_state = random_state
         self.task = task
@@ -157,7 +169,7 @@ class HybridSearchCV(BaseSearchCV):
 
     def _run_search(self, evaluate_candidates: Callable[..., dict[str, Any]]) -> None:
         """Ask, have candidates evaluated, tell; then make ``cv_results_`` from the study."""
-        space = EstimatorSpace(self.space)
+        space = EstimatorSpace(self._given_space())
         space.check(self.estimator)
         data = SearchData.of(self, evaluate_candidates, self._metadata)
         with self._opened(space, data) as study:
@@ -170,6 +182,20 @@ class HybridSearchCV(BaseSearchCV):
             candidates, out = study.table(with_train_scores=self.return_train_score)
             results.update(super()._format_results(candidates, study.n_splits, out))
             self.trials_ = [trial for trial, _ in study.rows()]
+
+    def _given_space(self) -> Any:
+        """What is to be searched, by either name.
+
+        Raises:
+            InvalidSpace: Both are given, or none.
+        """
+        given = [each for each in (self.space, self.param_distributions) if each is not None]
+        if len(given) != 1:
+            what = "both space and param_distributions" if given else "no space"
+            raise InvalidSpace(
+                f"HybridSearchCV has {what}.", "Give space=..., or param_distributions=... in its place."
+            )
+        return given[0]
 
     def _search(self, study: SearchStudy, evaluate: Callable[..., dict[str, Any]], data: SearchData) -> dict[str, Any]:
         """Evaluate what is left of the search; returns the dict that becomes ``cv_results_``."""

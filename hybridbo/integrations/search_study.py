@@ -10,6 +10,8 @@ import contextlib
 import json
 import logging
 import math
+import re
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +24,9 @@ from hybridbo.trial import Trial, TrialState
 _logger = logging.getLogger(__name__)
 _FINGERPRINT, _SPLITS = "search_cv", "cv_splits"  # kinds of events
 
+_PARTS = re.compile(r"(\w[\w.]*)\((.*)\)$", re.DOTALL)  # the class of an estimator and its parameters
+_LONGEST = 80
+_NEXT = re.compile(r", (?=\w+=)")
 Split = dict[str, Any]  # test_scores, train_scores, fit_time, score_time of one fit, as scikit-learn names them
 
 
@@ -56,8 +61,9 @@ class SearchStudy:
             self.opt.note(_FINGERPRINT, json.dumps(fingerprint))
             stored = self._fingerprint()  # the first one counts, if another process was faster
         others = [name for name, text in fingerprint.items() if stored is not None and stored.get(name) != text]
-        if others:
-            raise self._mismatch(f"was made with another {', another '.join(others)}")
+        if stored is not None and others:
+            rows = [f"another {name}{difference(stored.get(name), fingerprint[name])}" for name in others]
+            raise self._mismatch(f"was made with {', '.join(rows)}")
 
     def _fingerprint(self) -> dict[str, str] | None:
         texts = [event.message for event in self.opt.events if event.kind == _FINGERPRINT]
@@ -66,7 +72,7 @@ class SearchStudy:
     def _mismatch(self, what: str) -> StudyMismatch:
         return StudyMismatch(
             f"study {self.opt.study!r} {what}: its scores cannot be compared with those of this fit.",
-            "Give the same data, and cv a random_state if it shuffles; or another study name.",
+            "Give what the study was made with (a cv that shuffles needs a random_state); or another study name.",
         )
 
     # Trials ------------------------------------------------------------------------------------------------------
@@ -165,6 +171,19 @@ class SearchStudy:
         like = next((splits[0]["test_scores"] for splits in known.values()), self.error_score)
         scores = _like(like, self.error_score)
         return {"test_scores": scores, "train_scores": scores, "fit_time": math.nan, "score_time": math.nan}
+
+
+def difference(stored: str | None, now: str) -> str:
+    """How the text of an estimator differs from the stored one, in brackets; empty for what has no such text."""
+    old, new = _PARTS.match(stored or ""), _PARTS.match(now)
+    if old is None or new is None:
+        return ""
+    if old[1] != new[1]:
+        return f" ({old[1]}; now {new[1]})"
+    before, after = _NEXT.split(old[2]), _NEXT.split(new[2])
+    rows = [part for part in before if part not in after], [part for part in after if part not in before]
+    words = [textwrap.shorten(", ".join(row), _LONGEST, placeholder=" ...") or "less" for row in rows]
+    return f" ({words[0]}; now {words[1]})"
 
 
 def objectives_of(scoring: Any, refit: Any) -> tuple[str, ...]:

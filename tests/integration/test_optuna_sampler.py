@@ -258,9 +258,10 @@ def test_a_constraints_func_is_kept_too():
     assert max(t.params["x"] for t in made.trials if t.params["x"] <= 0.3) == pytest.approx(0.3, abs=0.05)
 
 
-def test_a_constraint_that_is_nan_is_refused():
-    made = study(constraints_func=lambda _: [float("nan")])
-    with pytest.raises(InvalidValue, match="0 or less"):
+@pytest.mark.parametrize("returned", [[float("nan")], 0.5, None, "12", ["a"], [None], [10**400]])
+def test_constraints_that_are_no_numbers_are_refused(returned):
+    made = study(constraints_func=lambda _: returned)
+    with pytest.raises(InvalidValue, match=r"constraints_func returned .*Return a sequence.*0 or less"):
         made.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=1)
 
 

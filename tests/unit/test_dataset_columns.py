@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from scipy import sparse
 
 from hybridbo.dataset_columns import Columns, two_digits
+from hybridbo.errors import InvalidData
 
 
 def tally(table):
@@ -34,6 +36,21 @@ def test_a_list_of_mixed_rows_keeps_its_types():
         "categorical": 1,
         "binary": 1,
     }
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        np.ones((9, 2)) * 1j,
+        [[1j, 2.0], [1.0, 2.0]],
+        [["a", 2], [np.complex64(1), 3]],
+        sparse.csr_matrix(np.eye(3) * 1j),
+        {"a": np.ones(3) * 1j},
+    ],
+)
+def test_complex_numbers_are_refused(table):
+    with pytest.raises(InvalidData, match=r"X holds complex numbers.*imaginary parts"):
+        Columns.of(table, "X")
 
 
 def test_records_have_columns():

@@ -208,3 +208,14 @@ def test_the_context_has_a_heartbeat_and_a_short_lease():
         assert trial.heartbeat()
         trial.value = 1.0
     assert opt.trials[0].value == 1.0
+
+
+@pytest.mark.parametrize("wrong", [-1, 0, "60", True, float("nan"), -float("inf")])
+def test_a_lease_that_is_none_is_refused_with_what_is_right_for_the_call(wrong):
+    opt = make()
+    trial = opt.ask()
+    for call in (lambda: opt.ask(lease_s=wrong), lambda: opt.heartbeat(trial, wrong)):
+        with pytest.raises(errors.InvalidSettings, match=r"lease_s=.* is not a positive number of seconds") as caught:
+            call()
+        assert caught.value.hint == "Give one, math.inf for a lease without an end, or leave it out for the default."
+    assert len(opt.trials) == 1

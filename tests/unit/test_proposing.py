@@ -54,9 +54,31 @@ def test_a_useless_reply_is_answered_once_with_what_is_wrong():
 
 def test_two_useless_replies_are_an_error_that_says_why():
     backend = ScriptedBackend([USELESS, "Sorry.", GOOD])
-    with pytest.raises(errors.BackendBadReply, match=r"scripted can be searched \(reply: .*\)\. Describe"):
+    with pytest.raises(
+        errors.BackendBadReply,
+        match=r"2 attempts with scripted \(attempt 1: .*low=8 .*attempt 2: reply: .*\)\. Describe",
+    ):
         propose_space(TASK, backend)
     assert len(backend.requests) == 2
+
+
+def test_a_failed_attempt_is_repeated_and_kept_in_the_study(monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", "canary-1234567")
+    failed = errors.BackendBadReply("HTML with canary-1234567.")
+    failed.prompt_tokens, failed.completion_tokens = 7, 5
+    prices = {"llm": {"prices": {"scripted": {"prompt": 1e6, "completion": 1e6}}}}
+    proposal, backend = propose(failed, GOOD, settings=prices)
+    first, second = backend.requests
+    assert first == second  # no answer, so none of its errors
+    assert proposal.space == SPACE
+    with Optimizer(proposal, llm=None) as opt:
+        usage = opt.llm_usage
+        assert (usage.calls, usage.failures) == (2, 1)
+        failure = opt.store.get_calls(opt.study)[0].result
+        assert (failure.error, failure.message) == ("BackendBadReply", "HTML with [secret].")
+        assert (failure.prompt_tokens, failure.completion_tokens, failure.cost) == (7, 5, 12.0)
+        [event] = [event for event in opt.events if event.kind == "llm_failed"]
+        assert event.message == "BackendBadReply: HTML with [secret]."
 
 
 def test_without_a_model_there_is_no_space(monkeypatch):

@@ -102,3 +102,20 @@ def test_limits_that_make_no_sense_are_named(given, problem):
     with pytest.raises(InvalidSettings) as caught:
         Settings.of({"llm": given})
     assert problem in caught.value.message
+
+
+@pytest.mark.parametrize("rule", ["always", 0, -3, 2.5, True, [3], None, "5", float("nan")])
+def test_a_rule_of_consultations_that_is_none_is_refused_in_one_sentence(rule):
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.of({"llm": {"consult": rule}})
+    assert caught.value.message == (
+        f"settings.llm.consult={rule!r}: "
+        'allowed are "never", "stagnation" and a number of trials, an integer of 1 or more.'
+    )
+
+
+@pytest.mark.parametrize("rule", ["never", "stagnation", 1, 5])
+def test_the_rules_of_consultations(rule):
+    settings = Settings.of({"llm": {"consult": rule}})
+    assert settings.llm.consult == rule
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 import threading
 
 import pytest
@@ -14,7 +15,7 @@ from keras_tuner import HyperParameters, Objective
 from keras_tuner.oracles import RandomSearchOracle
 
 from hybridbo import Categorical, Float, Int, Optimizer
-from hybridbo.errors import BackendRefused, InvalidSettings, StudyMismatch
+from hybridbo.errors import BackendRefused, InvalidSettings, StoreCorrupt, StudyMismatch
 from hybridbo.integrations import HybridOracle
 from hybridbo.testing.scripted import ScriptedBackend
 
@@ -435,6 +436,23 @@ def test_a_project_with_other_hyperparameters_is_refused(tmp_path):
     hps.Float("lr", 1e-4, 0.5, sampling="log", default=1e-2)
     with pytest.raises(StudyMismatch, match=r"hyperparameter 'lr' was .*1\.0.*0\.5.*project_name"):
         Tuner(oracle(hyperparameters=hps), tmp_path)
+
+
+@pytest.mark.parametrize("text", ["\x00 garbage", "", "[]", "{}"])
+def test_a_damaged_project_is_told_with_its_path(tmp_path, text):
+    search(tmp_path, max_trials=2)
+    [path] = tmp_path.rglob("oracle.json")
+    path.write_text(text)
+    with pytest.raises(StoreCorrupt, match=r"oracle\.json cannot be read .*backup.*overwrite=True"):
+        search(tmp_path, max_trials=3)
+
+
+def test_a_damaged_trial_is_told_with_its_path(tmp_path):
+    search(tmp_path, max_trials=2)
+    path = sorted(tmp_path.rglob("trial.json"))[1]
+    path.write_text("{")
+    with pytest.raises(StoreCorrupt, match=re.escape(f"{path} cannot be read")):
+        search(tmp_path, max_trials=3)
 
 
 def test_the_project_of_another_oracle_is_taken_over_and_learned_from(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("ray.tune")
 
 from ray import cloudpickle, tune
+from ray.tune.impl.placeholder import create_resolvers_map, inject_placeholders
 from ray.tune.search import ConcurrencyLimiter, Searcher
 from ray.tune.search.repeater import Repeater
 
@@ -594,3 +595,23 @@ def test_a_store_that_cannot_be_written_is_an_error(monkeypatch):
     monkeypatch.setattr(Optimizer, "ask", full)
     with pytest.raises(StoreError, match="the disk is full"):
         search.suggest("a")
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"x": tune.sample_from(lambda _: 1)}, "'x'"),
+        ({"lr": tune.uniform(0, 1), "net": {"x": [tune.sample_from(lambda _: 1)]}}, "'net/x/0'"),
+        ({"kind": tune.choice(["a", {"x": tune.sample_from(lambda _: 1)}])}, "'kind/1/x'"),
+    ],
+)
+def test_a_function_is_refused_as_the_tuner_hands_it_over(config, name):
+    config = inject_placeholders(config, create_resolvers_map())  # so that functions come as pairs of a mark and a hash
+    with pytest.raises(InvalidSpace, match=rf"{name} is drawn by a function.*Compute it in the trainable"):
+        HybridSearcher(llm=None).set_search_properties("loss", "min", config)
+
+
+def test_a_function_beside_a_space_of_ones_own_is_refused_too():
+    config = inject_placeholders({"x": tune.sample_from(lambda _: 1)}, create_resolvers_map())
+    with pytest.raises(InvalidSpace, match="'x' is drawn by a function"):
+        searcher().set_search_properties("loss", "min", config)

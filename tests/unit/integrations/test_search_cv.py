@@ -23,9 +23,10 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.svm import SVC
 
 from hybridbo import Float, Int, Optimizer, errors
-from hybridbo.errors import BackendUnavailable, StudyMismatch
+from hybridbo.errors import BackendUnavailable, InvalidSpace, StudyMismatch
 from hybridbo.integrations import HybridSearchCV
 from hybridbo.integrations.search_study import SearchStudy
 from hybridbo.testing import ScriptedBackend
@@ -449,6 +450,33 @@ def test_a_study_of_other_data_is_refused(tmp_path, what, changes, data):
         search(store=tmp_path / "a.db", **changes).fit(x, y, **params)
     with Optimizer.load(tmp_path / "a.db", "LogisticRegression") as opt:
         assert len(opt.trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("estimator", "told"),
+    [
+        (SVC(), r"\(LogisticRegression; now SVC\)"),
+        (LogisticRegression(fit_intercept=False), r"\(fit_intercept=True; now fit_intercept=False\)"),
+    ],
+)
+def test_another_estimator_is_told_with_what_differs(tmp_path, estimator, told):
+    search(store=tmp_path / "a.db", n_iter=1, study="s").fit(X, Y)
+    with pytest.raises(StudyMismatch, match=f"made with another estimator {told}.*Give what the study was made with"):
+        search(store=tmp_path / "a.db", study="s", estimator=estimator).fit(X, Y)
+
+
+def test_the_name_of_randomized_search_cv_will_do():
+    given = {"C": [0.1, 1.0, 3.0]}
+    options = {"n_iter": 2, "cv": 3, "random_state": 0, "llm": None}
+    made = HybridSearchCV(LogisticRegression(), param_distributions=given, **options).fit(X, Y)
+    assert (
+        made.cv_results_["params"]
+        == HybridSearchCV(LogisticRegression(), given, **options).fit(X, Y).cv_results_["params"]
+    )
+    with pytest.raises(InvalidSpace, match=r"both space and param_distributions"):
+        HybridSearchCV(LogisticRegression(), given, param_distributions=given, **options).fit(X, Y)
+    with pytest.raises(InvalidSpace, match=r"no space.*Give space="):
+        HybridSearchCV(LogisticRegression(), **options).fit(X, Y)
 
 
 def test_what_changes_no_score_changes_no_study(tmp_path):
