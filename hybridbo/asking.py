@@ -14,7 +14,6 @@ import numpy as np
 from hybridbo import leases, owner
 from hybridbo.altering import Completion, check_unaltered
 from hybridbo.awaiting import Gate
-from hybridbo.claims import Claims
 from hybridbo.consult import Consultant
 from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, StoreBusy, TellConflict
@@ -65,7 +64,6 @@ class Asker:
         once: Which lasting notes have been told.
         added: Parameters that the space has gained, and the value that stands for each in the trials before it.
         journal: Its training logs.
-        claims: Who consults the language model.
         completion: Gives it to them.
     """
 
@@ -76,7 +74,6 @@ class Asker:
     seed: int
     added: Mapping[str, Choice] = field(default_factory=dict)
     journal: Journal = None  # type: ignore[assignment]  # made below where none is given
-    claims: Claims = field(init=False, repr=False, compare=False)
     completion: Completion = field(init=False, repr=False, compare=False)
     ledger: Ledger = field(init=False, repr=False, compare=False)
     space_text: str = field(init=False, repr=False, compare=False)
@@ -84,7 +81,6 @@ class Asker:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "journal", Journal(self.store, self.study) if self.journal is None else self.journal)
-        object.__setattr__(self, "claims", Claims(self.store, self.study))
         object.__setattr__(self, "completion", Completion(self.engine.space, self.added))
         object.__setattr__(self, "space_text", self.engine.space.to_json())
         object.__setattr__(self, "ledger", Ledger(self.study, self.engine.space.any_key, self.completion.trial))
@@ -279,8 +275,6 @@ class Asker:
     def _answer(self, request: ChatRequest, number: int) -> ChatReply | ChatFailure:
         if self.consultant is None:
             return ChatFailure("BackendError", "no language model is set")
-        if self.claims.is_taken(request):
-            return ChatFailure("BackendBusy", "another process is consulting the language model")
         return self.consultant.answer(request, number)
 
     def _note(self, kind: str, message: str, number: int) -> None:

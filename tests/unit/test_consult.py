@@ -1,9 +1,11 @@
+import subprocess
+import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hybridbo import Float, Space, errors
+from hybridbo import Float, Space, errors, owner
 from hybridbo.claims import claim
 from hybridbo.consult import SWITCHED_ON, Consultant, LLMUsage, without_secrets
 from hybridbo.ports import ChatFailure, ChatReply, ChatRequest, Event, LLMCall, StudyRecord
@@ -252,6 +254,40 @@ def test_a_consultation_that_is_under_way_is_not_waited_for(store):
     pending = ChatFailure(UNSETTLED, claim())
     store.record_call("s", LLMCall(consultation(), pending, 10, datetime.now(UTC)))
     assert one.answer(consultation(), 11).error == "BackendBusy"
+    assert backend.requests == []
+    assert all(event.kind != "llm_consulted" for event in store.get_events("s"))  # to look is to claim nothing
+    assert one.answer(consultation(15), 15).text == "{}"
+
+
+def asked_elsewhere(store, process, ago_s=0.0):
+    """A consultation that another process has begun."""
+    pending = ChatFailure(UNSETTLED, claim().replace(owner.current(), process))
+    begun = datetime.now(UTC) - timedelta(seconds=ago_s)
+    timed = replace(consultation(), timeout_s=60.0, retries=1)
+    return store.record_call("s", LLMCall(timed, pending, 10, begun))
+
+
+@pytest.mark.parametrize(("ago_s", "error"), [(154.0, "BackendBusy"), (156.0, None)])
+def test_a_consultation_of_a_process_of_which_nothing_is_known_runs_out(store, ago_s, error):
+    one, _ = consultant(store, ["{}"])
+    asked_elsewhere(store, "another-host/7/1", ago_s)
+    assert getattr(one.answer(consultation(), 11), "error", None) == error
+
+
+def test_a_consultation_of_a_process_that_is_gone_is_asked_again(store):
+    code = "from hybridbo import owner; print(owner.current())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    one, _ = consultant(store, ["{}"])
+    asked_elsewhere(store, done.stdout.strip())
+    assert one.answer(consultation(), 11).text == "{}"
+
+
+def test_the_answer_of_another_process_is_found(store):
+    one, backend = consultant(store, [])
+    number = asked_elsewhere(store, "another-host/7/1")
+    assert one.answer(consultation(), 10).error == "BackendBusy"
+    store.settle_call("s", number, LLMCall(consultation(), ChatReply("theirs", "m"), 10, datetime.now(UTC)))
+    assert one.answer(consultation(), 11).text == "theirs"
     assert backend.requests == []
 
 
