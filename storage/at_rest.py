@@ -15,12 +15,17 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from hybridbo.storage import stamps
+from hybridbo.storage import header, stamps
 
-_HEADER = 100
 _WAL = 2
 _FIRST_TO_REST = 3  # schemas before it stay in WAL mode when they are closed
 _PAUSE_S, _LOOKS = 0.002, 25  # another process may be between changing the mode and making the side file
+
+
+def place_of(location: str | os.PathLike[str]) -> Path:
+    """The path of a file, links followed: SQLite keeps its side files beside the file itself, and so do we."""
+    text = os.fspath(location)
+    return Path(os.path.abspath(text) if "\0" in text else os.path.realpath(text))  # noqa: PTH100 - fixed from here on
 
 
 def is_wal_missing(path: Path) -> bool:
@@ -35,9 +40,10 @@ def is_wal_merged(path: Path) -> bool:
 
 def _lacks_wal(path: Path) -> bool:
     for _ in range(_LOOKS):
-        header = _header(path)
-        schema = int.from_bytes(header[60:64], "big")
-        if len(header) < _HEADER or schema < _FIRST_TO_REST or not _is_wal(header) or has_wal(path):
+        if has_wal(path):
+            return False
+        found = header.read(path)
+        if int.from_bytes(found[60:64], "big") < _FIRST_TO_REST or not _is_wal(found):
             return False
         time.sleep(_PAUSE_S)
     return True
@@ -64,9 +70,9 @@ def is_writable(path: Path) -> bool:
 def connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
     """A connection that changes nothing and leaves no side file behind."""
     # a WAL database would be given side files; where there is none, nobody has it open and all of it is in the file
-    is_whole = _is_wal(_header(path)) and not has_wal(path)
+    is_whole = not has_wal(path) and _is_wal(header.read(path))
     uri = f"{path.as_uri()}?mode=ro{'&immutable=1' if is_whole else ''}"
-    return sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+    return header.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
 
 
 def rest(conn: sqlite3.Connection) -> None:
@@ -76,15 +82,8 @@ def rest(conn: sqlite3.Connection) -> None:
             conn.execute("ROLLBACK")
         conn.execute("PRAGMA journal_mode = DELETE")
     conn.close()
+    header.close_idle()
 
 
-def _header(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEADER)
-    except OSError:
-        return b""
-
-
-def _is_wal(header: bytes) -> bool:
-    return header[18:20] == bytes([_WAL, _WAL])
+def _is_wal(found: bytes) -> bool:
+    return found[18:20] == bytes([_WAL, _WAL])

@@ -37,7 +37,7 @@ def backup_store(
         InvalidSettings: The destination exists, or is the store itself.
         StoreError: The store cannot be read, or the copy cannot be written; nothing is left behind then.
     """
-    source, target = Path(os.path.abspath(store)), Path(os.path.abspath(destination))  # noqa: PTH100 - links stay links
+    source, target = at_rest.place_of(store), Path(os.path.abspath(destination))  # noqa: PTH100 - a link is replaced
     if not source.is_file():
         raise StudyNotFound(f"there is no store {str(store)!r}.", "Check the path.")
     _check_target(source, target, overwrite=overwrite)

@@ -63,7 +63,7 @@ def check_store(store: str | os.PathLike[str]) -> Report:
         StudyNotFound: There is no such file.
         StoreError: The file is no store of hybridbo, or it cannot be read at all.
     """
-    path = Path(os.path.abspath(store))  # noqa: PTH100 - a link may have side files of its own
+    path = at_rest.place_of(store)
     if not path.is_file():
         raise StudyNotFound(f"there is no store {str(store)!r}.", "Check the path.")
     if not path.stat().st_size and not at_rest.has_wal(path):  # SQLite takes it for a database without tables

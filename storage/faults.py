@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +19,9 @@ from hybridbo.errors import (
 )
 from hybridbo.trial import Outcome, Trial
 
+# of 255 and 512, as file systems and SQLite have it, less what the side files need
+LONGEST_NAME = 220
+LONGEST_PATH = 500
 _LONGEST = 200  # of a text quoted in a message
 
 # what reading a row raises that hybridbo has not written
@@ -112,6 +116,28 @@ def undone(location: str) -> StoreError:
 def read_only(location: str) -> StoreError:
     """For a change of a file that was opened to be read, since it or its folder cannot be written."""
     return StoreError(f"{location} is read-only, it or its folder, and can only be looked at.", _MAKE_WRITABLE)
+
+
+def wal_deleted(location: str) -> StoreError:
+    """For a transaction written to a side file that somebody has deleted within it."""
+    return StoreError(f"{location}: its -wal was deleted during the transaction.", "Call again from its beginning.")
+
+
+def busy_here(location: str) -> StoreBusy:
+    """For a file that has to be opened again while another thread is in the middle of using it."""
+    return StoreBusy(f"{location} is in use by another thread, and has to be opened again.", "Try again.")
+
+
+def unsynced(location: str, error: OSError) -> StoreError:
+    """For a disk that does not confirm what was written."""
+    what = f"{location} was written, and the disk has not confirmed it ({error.strerror or error})"
+    return StoreError(f"{what}.", "Check the disk; a power cut may lose the last results.")
+
+
+def long_path(location: str, path: str) -> StoreError:
+    """For a path that SQLite, or the file system, does not take."""
+    hint = f"Choose one of at most {LONGEST_PATH} bytes, {LONGEST_NAME} of them for the name of the file."
+    return StoreError(f"{location!r} is too long a path: {len(os.fsencode(path))} bytes in full.", hint)
 
 
 def vanished(location: str) -> StoreError:

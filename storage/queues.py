@@ -7,17 +7,17 @@ many transactions. Whoever waits looks again after a pause, which is short for t
 
 from __future__ import annotations
 
-import struct
-import sys
 import time
 from typing import Protocol
+
+from hybridbo.storage import byte_locks
+from hybridbo.storage.byte_locks import EXCLUSIVE, NONE, SHARED
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_FLOCK = struct.Struct("hhqqi4x")  # C's struct flock: type, whence, start, length (0: to the end of all files), pid
 _TURN = 1 << 40  # the byte of the turn; those before it are the queue
 _SLICE_S = 0.06
 _RETAKES = 64
@@ -69,50 +69,41 @@ class TicketQueue:
         """See :class:`Queue`."""
         self._retakes += 1
         is_ours = self._retakes <= _RETAKES and time.monotonic() < self._slice_ends
-        if is_ours and self._lock(fcntl.F_WRLCK, _TURN, 1):
+        if is_ours and byte_locks.lock(self._fd, EXCLUSIVE, _TURN, 1):
             return True
-        if self._lock(fcntl.F_WRLCK, 0, _TURN):  # nobody is in the queue: all of it can be had
+        if byte_locks.lock(self._fd, EXCLUSIVE, 0, _TURN):  # nobody is in the queue: all of it can be had
             self._ticket = 0
-            self._lock(fcntl.F_UNLCK, 1, _TURN - 1)
+            byte_locks.lock(self._fd, NONE, 1, _TURN - 1)
         else:
             self._ticket = self._end()
-            while not self._lock(fcntl.F_WRLCK, self._ticket, 1):  # somebody else has just got that place
+            while not byte_locks.lock(self._fd, EXCLUSIVE, self._ticket, 1):  # somebody else has just got that place
                 self._ticket = self._end()
         return self.has_come()
 
     def has_come(self) -> bool:
         """See :class:`Queue`."""
         if self._ticket:
-            if not self._lock(fcntl.F_RDLCK, 0, self._ticket):
+            if not byte_locks.lock(self._fd, SHARED, 0, self._ticket):
                 return False
             self._ticket = 0
-        if not self._lock(fcntl.F_WRLCK, _TURN, 1):
+        if not byte_locks.lock(self._fd, EXCLUSIVE, _TURN, 1):
             return False
-        self._lock(fcntl.F_UNLCK, 0, _TURN)
+        byte_locks.lock(self._fd, NONE, 0, _TURN)
         self._slice_ends, self._retakes = time.monotonic() + _SLICE_S, 0
         return True
 
     def leave(self) -> None:
         """See :class:`Queue`."""
-        self._lock(fcntl.F_UNLCK, 0, 0)
+        byte_locks.lock(self._fd, NONE, 0, 0)
 
     def _end(self) -> int:
         """The first byte behind all that others have locked."""
         end = 0
-        while True:
-            probe = _FLOCK.pack(fcntl.F_WRLCK, 0, end, _TURN - end, 0)
-            kind, _, start, length, _ = _FLOCK.unpack(fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, probe))
-            if kind == fcntl.F_UNLCK:
-                return end
+        while (found := byte_locks.locked_by_others(self._fd, end, _TURN - end)) is not None:
+            start, length = found
             # a lock of all is that of somebody who found nobody, and is about to give back all but the first byte
             end = start + (1 if length == _TURN else length)
-
-    def _lock(self, kind: int, start: int, length: int) -> bool:
-        try:
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, 0, start, length, 0))
-        except BlockingIOError:
-            return False
-        return True
+        return end
 
 
 class FlockQueue:
@@ -142,5 +133,4 @@ def kind_of_queue() -> type[TicketQueue | FlockQueue] | None:
     """The best that this system has; None if it has none."""
     if fcntl is None:
         return None
-    is_known = sys.platform == "linux" and sys.maxsize > 2**32 and hasattr(fcntl, "F_OFD_SETLK")
-    return TicketQueue if is_known else FlockQueue
+    return TicketQueue if byte_locks.ARE_KNOWN else FlockQueue

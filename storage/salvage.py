@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hybridbo import parts
@@ -68,7 +67,7 @@ def salvage(store: str | os.PathLike[str], study: str) -> Salvaged:
         StudyNotFound: There is no such file, or no such study in it.
         StoreError: The file is no store of hybridbo, or the study's own row cannot be read.
     """
-    path, location = Path(os.path.abspath(store)), str(store)  # noqa: PTH100 - a link may have side files of its own
+    path, location = at_rest.place_of(store), str(store)
     if not path.is_file():
         raise StudyNotFound(f"there is no store {location!r}.", "Check the path.")
     with faults.Translated(location), closing(at_rest.connect_read_only(path, _TIMEOUT_S)) as found:

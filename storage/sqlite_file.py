@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from threading import RLock
 from sqlite_utils import Database
 
 from hybridbo.errors import InvalidSettings, StoreError
-from hybridbo.storage import at_rest, backup, faults, migrations, sums
+from hybridbo.storage import at_rest, backup, faults, header, migrations, open_files, sums
+from hybridbo.storage.link import Link
 from hybridbo.storage.stamps import Stamp
 from hybridbo.storage.turns import Turns
 
@@ -23,6 +23,7 @@ _log = logging.getLogger("hybridbo.storage")
 
 _OLDEST_SQLITE = (3, 37)  # the first with STRICT tables
 _MOST_STATEMENTS = 128  # prepared once and kept
+_LAST_TURN_S = 1.0  # to close a file in
 
 
 class SqliteFile:
@@ -43,9 +44,9 @@ class SqliteFile:
         if synchronous not in {"FULL", "NORMAL"}:
             raise InvalidSettings(f"synchronous={synchronous!r} is unknown.", 'Use "FULL" or "NORMAL".')
         self.location = location
-        self.path = Path(os.path.abspath(location))  # noqa: PTH100 - resolve() would follow a link that may change
+        self.path = at_rest.place_of(location)
         self._timeout_s = timeout_s
-        self._synchronous = synchronous
+        self.synchronous = synchronous
         self._lock = RLock()
         # half of the time for a turn, and half for those who do not take turns: other programs
         self._turns = Turns(self.path, location, timeout_s / 2)
@@ -54,9 +55,8 @@ class SqliteFile:
         self._identity: tuple[int, int] | None = None
         self._db: Database | None = None
         self._is_closed = False
-        self._has_wal = False  # or has tried to
         self._is_writing = False  # a transaction of the thread that has the lock is open
-        self._open: list[sqlite3.Connection] = []
+        self._links: list[Link] = []  # one, or none
         _check_place(location, self.path)
         if at_rest.is_wal_orphaned(self.path):  # SQLite would delete it with a new file
             raise faults.orphaned_wal(location)
@@ -64,8 +64,8 @@ class SqliteFile:
         self.is_wal_missing = at_rest.is_wal_missing(self.path)
         with self._translated:
             self._connect()
-        _FILES.add(self)
-        weakref.finalize(self, _rest, self._open)  # a script need not close what it opened
+        open_files.add(self)
+        weakref.finalize(self, _close, self._links, self._turns, 0)  # a script need not close what it opened
 
     @contextmanager
     def reading(self) -> Iterator[Database]:
@@ -103,14 +103,24 @@ class SqliteFile:
             try:
                 self._turns.take()
                 db = self._database()  # it may be gone by now
-                self._use_wal(db.conn)
+                link = self._links[0]
+                if link.use_wal():
+                    self._stamp.name()
                 self._is_writing = True
                 with migrations.immediate(db.conn):
                     yield db
+                if link.is_stale:  # within these moments
+                    raise faults.wal_deleted(self.location)
+                wal = link.wal
                 self._stamp.renew()
             finally:
                 self._is_writing = False
                 self._turns.leave()
+        if wal is not None and self.synchronous == "FULL":
+            try:
+                wal.sync()  # while others write
+            except OSError as error:
+                raise faults.unsynced(self.location, error) from error
 
     @property
     def is_closed(self) -> bool:
@@ -121,15 +131,39 @@ class SqliteFile:
         """Close the file; its side files are merged into it then, unless another process has it open."""
         with self._lock:
             self._is_closed = True
-            if self._db is not None:
-                self._turns.close()
-            self.disconnect()
+            self._db = None
+            _close(self._links, self._turns, _LAST_TURN_S)
+
+    # What open_files asks of a file, see there
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the file that was opened."""
+        return self._identity
+
+    def hold(self, timeout_s: float = -1) -> bool:
+        """Keep other threads from using it."""
+        return self._lock.acquire(timeout=timeout_s)
+
+    def let_go(self) -> None:
+        """Let other threads use it again."""
+        self._lock.release()
 
     def disconnect(self) -> None:
         """Drop the connection and the place in the queue; the next use makes new ones."""
         self._turns.drop()
-        self._db, self._has_wal = None, False
-        _rest(self._open)
+        self._db = None
+        _rest(self._links)
+
+    def drop(self) -> None:
+        """Drop the connection, whose ``-wal`` was deleted; the next use makes a new one."""
+        self._db = None
+        while self._links:
+            self._links.pop().drop()
+
+    def be_born(self) -> None:
+        """Forget the threads of the parent."""
+        self._lock, self._is_writing = RLock(), False
 
     def _database(self) -> Database:
         if self._is_closed:
@@ -138,6 +172,8 @@ class SqliteFile:
             return self._db  # looked at when the transaction began
         if self._identity != _identity(self.path):
             raise faults.vanished(self.location)
+        if self._links and self._links[0].is_stale:
+            self._begin_anew()
         db = self._connect() if self._db is None else self._db
         if db.conn.in_transaction is not self._is_writing:
             if self._is_writing:  # SQLite has ended it by itself: what follows must not be stored without the rest
@@ -147,19 +183,23 @@ class SqliteFile:
 
     def _connect(self) -> Database:
         conn = at_rest.connect_read_only(self.path, self._timeout_s) if self.is_read_only else self._connect_to_write()
+        link = Link(conn, self.path, self.location, self._timeout_s / 2)
         try:
             migrations.check_identity(conn, self.location)
-            conn = migrations.migrated_copy(conn) if self.is_read_only else self._prepared(conn)
+            if self.is_read_only:
+                link.conn = migrations.migrated_copy(conn)
+            else:
+                self._prepare(link)
         except BaseException:
-            at_rest.rest(conn)
+            link.rest()
             raise
         self._identity = _identity(self.path)
-        self._db = Database(conn, recursive_triggers=False, execute_plugins=False)
-        self._open.append(conn)
+        self._db = Database(link.conn, recursive_triggers=False, execute_plugins=False)
+        self._links.append(link)
         return self._db
 
     def _connect_to_write(self) -> sqlite3.Connection:
-        return sqlite3.connect(
+        return header.connect(
             self.path,
             timeout=self._timeout_s / 2,
             isolation_level=None,  # transactions begin where we say so
@@ -167,43 +207,32 @@ class SqliteFile:
             cached_statements=_MOST_STATEMENTS,
         )
 
-    def _prepared(self, conn: sqlite3.Connection) -> sqlite3.Connection:
+    def _prepare(self, link: Link) -> None:
+        conn = link.conn
         backup.back_up_before_migration(conn, self.path)
-        conn.execute(f"PRAGMA synchronous = {self._synchronous}")
+        conn.execute(f"PRAGMA synchronous = {self.synchronous}")
         if not migrations.is_present(conn):
-            self._use_wal(conn)
+            link.use_wal()
+            self._stamp.name()
             migrations.migrate(conn)
             conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a copy without the -wal is known for what it is
+            link.watch_wal()  # there is none for a file that is empty
         sums.add_to(conn)
         conn.execute("PRAGMA foreign_keys = ON")  # after the migrations, which may have to rebuild a table
-        return conn
 
-    def _use_wal(self, conn: sqlite3.Connection) -> None:
-        """Switch a file to WAL, where readers and a writer do not wait for each other, until the last one closes it.
+    def _begin_anew(self) -> None:
+        """Open a file again whose ``-wal`` was deleted while it was open here.
 
-        Done before the first change: whoever only reads leaves the file as it is.
+        SQLite deletes it when the last process closes the file, so something has made it believe that we had: any
+        ``open`` and ``close`` of the file in this process, a ``shutil.copy`` for example, ends SQLite's locks. All that
+        was told is in the file itself by then.
+
+        Raises:
+            StoreBusy: Another thread is using the same file, for long.
         """
-        if self._has_wal:
-            return
-        self._has_wal = True
-        self._stamp.name()
-        deadline = time.monotonic() + self._timeout_s / 2
-        mode = conn.execute("PRAGMA journal_mode").fetchone()[0]
-        while mode != "wal":
-            try:
-                mode = conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            except sqlite3.OperationalError as error:
-                # SQLite does not wait here by itself when another process opens the same new file
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise
-                if time.monotonic() > deadline:  # it can be read; a change will meet whoever holds it
-                    _log.warning("%s is held by another program: it stays in rollback mode", self.location)
-                    return
-                time.sleep(0.002)
-            else:
-                if mode != "wal":
-                    _log.warning("%s: no WAL on this file system; processes will wait for each other", self.location)
-                return
+        _log.warning("%s: another process has merged its -wal while it was open here; opening it again", self.location)
+        if not open_files.drop_all(self, self._timeout_s / 2):
+            raise faults.busy_here(self.location)
 
 
 def _check_place(location: str, path: Path) -> None:
@@ -213,6 +242,8 @@ def _check_place(location: str, path: Path) -> None:
         raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old.", hint)
     if not location or "\0" in location:
         raise StoreError(f"{location!r} is no path.", 'Give a path such as "search.db", or ":memory:".')
+    if len(os.fsencode(path.name)) > faults.LONGEST_NAME or len(os.fsencode(path)) > faults.LONGEST_PATH:
+        raise faults.long_path(location, str(path))
     if path.is_dir():
         raise StoreError(f"{location} is a folder.", f'Give a file in it, such as "{path / "search.db"}".')
     if not path.parent.is_dir():
@@ -224,9 +255,18 @@ def _check_place(location: str, path: Path) -> None:
         raise StoreError(f"{location} may not be read by this user.", "Make it readable, or work on a copy.")
 
 
-def _rest(connections: list[sqlite3.Connection]) -> None:
-    while connections:
-        at_rest.rest(connections.pop())
+def _close(links: list[Link], turns: Turns, wait_s: float) -> None:
+    """Close a file in a turn, since whoever is the last deletes the ``-wal``: nobody is writing to it then."""
+    if links:
+        turns.take(wait_s)
+        _rest(links)
+        turns.close()
+
+
+def _rest(links: list[Link]) -> None:
+    while links:
+        link = links.pop()
+        (link.drop if link.is_stale else link.rest)()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -236,33 +276,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return stat.st_dev, stat.st_ino
-
-
-# Forks: SQLite keeps its locks in variables of the process. A child that inherits an open file believes in locks that
-# only its parent holds, even on a connection of its own, and its data can be lost. So all files are closed before a
-# fork, and each side opens them again when it uses them.
-
-_FILES: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
-_HELD: list[SqliteFile] = []
-
-
-def _before_fork() -> None:
-    for file in list(_FILES):
-        file._lock.acquire()  # noqa: SLF001 - this module's own; no other thread is in a transaction
-        _HELD.append(file)
-        file.disconnect()
-
-
-def _after_in_parent() -> None:
-    while _HELD:
-        _HELD.pop()._lock.release()  # noqa: SLF001 - as above
-
-
-def _after_in_child() -> None:
-    while _HELD:
-        file = _HELD.pop()
-        file._lock, file._is_writing = RLock(), False  # noqa: SLF001 - as above
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -44,9 +44,13 @@ class Turns:
         self._end: weakref.finalize[[int], Turns] | None = None
         self._kind = kind_of_queue()
 
-    def take(self) -> None:
-        """Wait for a turn; one that does not come in time is not waited for any longer."""
-        deadline = time.monotonic() + self._timeout_s
+    def take(self, wait_s: float | None = None) -> None:
+        """Wait for a turn; one that does not come in time is not waited for any longer.
+
+        Args:
+            wait_s: How long it is waited for, in seconds; None for the time of a writer, who wonders if that ends.
+        """
+        deadline = time.monotonic() + (self._timeout_s if wait_s is None else wait_s)
         while self._kind is not None:
             try:
                 has_come = self._wait(self._queue or self._open(self._kind), deadline)
@@ -60,7 +64,8 @@ class Turns:
                 raise
             self.drop()
             if not has_come:
-                _log.warning("%s: no turn to write within %g s", self._location, self._timeout_s)
+                if wait_s is None:
+                    _log.warning("%s: no turn to write within %g s", self._location, self._timeout_s)
                 return
             # else the side file was deleted, or replaced, and those who come after us queue up at another one
 
@@ -88,6 +93,7 @@ class Turns:
     def _open(self, kind: Callable[[int], Queue]) -> Queue:
         self._fd = os.open(self._place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._end = weakref.finalize(self, os.close, self._fd)
+        self._end.atexit = False  # a file that nobody has closed takes a last turn there
         self._queue = kind(self._fd)
         with suppress(OSError):  # whoever may write the store may queue for it, whatever our umask
             if os.fstat(self._fd).st_mode != (mode := self._path.stat().st_mode):

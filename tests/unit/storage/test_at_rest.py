@@ -374,3 +374,49 @@ def test_a_side_file_without_its_store_is_not_thrown_away(tmp_path):
     assert not (tmp_path / "b.db").exists()
     (tmp_path / "c.db-wal").touch()  # an empty one holds nothing
     open_store(tmp_path / "c.db").close()
+
+
+# Links ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def linked(store, path, tmp_path):
+    """A symbolic link to ``path`` in another folder."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    link = folder / "link.db"
+    link.symlink_to(path)
+    return link
+
+
+def test_side_files_stand_beside_the_file_and_not_beside_a_link(store, path, linked):
+    create(store)
+    with closing(open_store(linked)) as other:
+        assert create(other, 2).number == 1
+        assert list(linked.parent.iterdir()) == [linked]
+        assert not other.get_events("s")  # nothing is missing
+    store.close()
+    assert list(path.parent.glob("search*")) == [path]
+
+
+def test_a_killed_search_is_whole_by_a_link(killed, tmp_path):
+    link = tmp_path / "link.db"
+    link.symlink_to(killed)
+    assert check_store(link).doubts == ()
+    with closing(open_store(link)) as opened:
+        assert [trial.number for trial in opened.get_trials("s")] == [0, 1, 2]
+        assert opened.get_events("s") == []
+
+
+def test_a_link_that_is_turned_meanwhile_is_as_it_was(store, path, linked, tmp_path):
+    with closing(open_store(linked)) as other:
+        linked.unlink()
+        linked.symlink_to(tmp_path / "another.db")
+        assert create(other).number == 0
+    assert not (tmp_path / "another.db").exists()
+
+
+def test_a_path_that_is_too_long_is_refused(tmp_path):
+    for path in (tmp_path / ("x" * 251), tmp_path / ("y" * 200) / ("z" * 200) / ("z" * 200) / "a.db"):
+        with pytest.raises(StoreError, match=r"is too long a path: \d+ bytes in full.*at most 500 bytes, 220 of them"):
+            open_store(path)

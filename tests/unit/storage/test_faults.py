@@ -14,7 +14,7 @@ from sqlite_utils import Database
 
 from hybridbo.errors import InvalidSettings, StoreBusy, StoreCorrupt, StoreError
 from hybridbo.ports import Event, StudyRecord
-from hybridbo.storage import open_store, sqlite_file
+from hybridbo.storage import link, open_store
 from hybridbo.trial import Origin, Outcome, Proposal, TrialState
 
 
@@ -226,7 +226,7 @@ def test_switch_to_wal_waits_for_a_reader(path, monkeypatch):
         if other.in_transaction:
             other.execute("ROLLBACK")
 
-    monkeypatch.setattr(sqlite_file, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
+    monkeypatch.setattr(link, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
     store = open_store(path, timeout_s=0.01)
     assert pragma(connection(store), "journal_mode") == "wal"
     assert waits

@@ -162,5 +162,5 @@ def test_a_system_without_locks_has_no_queue(monkeypatch):
 
 
 def test_a_system_with_flock_alone_has_the_simple_queue(monkeypatch):
-    monkeypatch.setattr(queues.sys, "platform", "darwin")
+    monkeypatch.setattr(queues.byte_locks, "ARE_KNOWN", False)
     assert queues.kind_of_queue() is queues.FlockQueue

@@ -1,0 +1,188 @@
+"""Syncing the -wal after a commit, and a -wal that was deleted while it was in use."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from hybridbo.errors import StoreBusy, StoreError
+from hybridbo.ports import StudyRecord
+from hybridbo.storage import byte_locks, durable, open_store
+from hybridbo.trial import Origin, Outcome, Proposal, TrialState
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="syncs within SQLite there")
+
+COMPLETE = Outcome(TrialState.COMPLETE, {"value": 0.5}, 0.5)
+LAST_TO_CLOSE = """
+import sys
+from hybridbo.storage import open_store
+store = open_store(sys.argv[1])
+store.enqueue("s", {"x": 99}, key="99")
+store.close()
+"""
+
+
+def create(store, x=1):
+    seen = len(store.get_trials("s"))
+    return store.create_trial("s", Proposal({"x": x}, Origin("sobol", "r")), key=str(x), owner="o", seen=seen)
+
+
+def lose_the_locks(path, tmp_path):
+    """What any program may do to its own process, and another process that closes the file then."""
+    shutil.copy(path, tmp_path / "copy")
+    subprocess.run([sys.executable, "-c", LAST_TO_CLOSE, str(path)], check=True, timeout=60)
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """How often the -wal was synced, and whether others could write meanwhile."""
+    calls = []
+
+    def sync(fd):
+        assert os.fstat(fd).st_nlink == 1
+        calls.append(fd)
+
+    monkeypatch.setattr(durable, "_sync", sync)
+    return calls
+
+
+def test_each_commit_is_synced_once(store, synced):
+    trial = create(store)
+    assert len(synced) == 1
+    store.finish_trial("s", trial.number, COMPLETE)
+    assert len(synced) == 2
+    with store.transaction():
+        create(store, 2)
+        create(store, 3)
+        assert len(synced) == 2
+    assert len(synced) == 3
+    store.get_trials("s")
+    assert len(synced) == 3
+
+
+def test_others_write_while_one_syncs(store, path, monkeypatch):
+    create(store)
+    created = []
+
+    def sync(fd):
+        monkeypatch.undo()
+        other = open_store(path, timeout_s=1)
+        created.append(create(other, 2))
+        created.append(create(store, 3))  # another thread of this process could as well
+        other.close()
+
+    monkeypatch.setattr(durable, "_sync", sync)
+    store.enqueue("s", {"x": 4}, key="4")
+    assert [trial.number for trial in created] == [1, 2]
+
+
+def test_normal_does_not_sync(path, store, synced):
+    store.close()
+    fast = open_store(path, synchronous="NORMAL")
+    create(fast)
+    fast.close()
+    assert not synced
+
+
+def test_sqlite_syncs_where_there_is_no_wal_to_open(path, store, monkeypatch):
+    store.close()
+    monkeypatch.setattr(durable, "Wal", lambda path: os.open("/nowhere/a", os.O_RDWR))
+    again = open_store(path)
+    create(again)
+    assert again._file._db.conn.execute("PRAGMA synchronous").fetchone()[0] == 2
+    again.close()
+
+
+def test_disk_that_does_not_confirm_is_told_and_the_result_is_not_lost(store, path, monkeypatch):
+    trial = create(store)
+
+    def fail(fd):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(durable, "_sync", fail)
+    with pytest.raises(StoreError, match=r"the disk has not confirmed it \(Input/output error\).*Check the disk"):
+        store.finish_trial("s", trial.number, COMPLETE)
+    monkeypatch.undo()
+    assert store.finish_trial("s", trial.number, COMPLETE).value == 0.5
+
+
+@pytest.mark.skipif(not byte_locks.ARE_KNOWN, reason="only where locks may belong to an open file")
+def test_copy_of_an_open_file_does_not_cost_it_its_wal(store, path, tmp_path, caplog):
+    trial = create(store)
+    lose_the_locks(path, tmp_path)
+    assert path.with_name("search.db-wal").stat().st_size
+    store.finish_trial("s", trial.number, COMPLETE)
+    store.close()
+    assert caplog.text == ""
+    assert list(path.parent.glob("search*")) == [path]
+
+
+@pytest.fixture
+def system_without_such_locks(monkeypatch):
+    monkeypatch.setattr(byte_locks, "ARE_KNOWN", False)
+
+
+def test_deleted_wal_is_noticed(system_without_such_locks, store, path, tmp_path, caplog):
+    trial = create(store)
+    lose_the_locks(path, tmp_path)
+    assert not path.with_name("search.db-wal").exists()
+    assert [queued["x"] for queued in store.get_queue("s")] == [99]
+    store.finish_trial("s", trial.number, COMPLETE)
+    assert create(store, 2).number == 1
+    store.close()
+    assert "has merged its -wal" in caplog.text
+    again = open_store(path)
+    assert [t.state for t in again.get_trials("s")] == [TrialState.COMPLETE, TrialState.RUNNING]
+    again.close()
+
+
+def test_all_connections_of_a_process_begin_anew(system_without_such_locks, store, path, tmp_path):
+    others = [open_store(path) for _ in range(2)]
+    for n, other in enumerate(others):
+        create(other, n)
+    lose_the_locks(path, tmp_path)
+    assert create(store, 10).number == 2
+    for n, other in enumerate(others, 11):
+        assert create(other, n).number == n - 8
+        other.close()
+    assert len(store.get_trials("s")) == 5
+    assert store._file._db.conn.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_connection_that_another_thread_is_using_is_waited_for(system_without_such_locks, path, tmp_path):
+    first, second = open_store(path, timeout_s=0.1), open_store(path, timeout_s=0.1)
+    first.create_study(StudyRecord("s", "{}", "{}"))
+    create(first)
+    lose_the_locks(path, tmp_path)
+    held, done = threading.Event(), threading.Event()
+
+    def use():
+        with second._file._lock:
+            held.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    held.wait(60)
+    with pytest.raises(StoreBusy, match="in use by another thread"):
+        create(first, 2)
+    done.set()
+    thread.join()
+    assert create(first, 2).number == 1
+    first.close()
+    second.close()
+
+
+def test_wal_deleted_within_a_transaction_fails_it(store, path):
+    create(store)
+
+    def delete_within():
+        with store.transaction():
+            create(store, 2)
+            path.with_name("search.db-wal").unlink()
+
+    with pytest.raises(StoreError, match="deleted during the transaction"):
+        delete_within()
