@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from threading import RLock
 from typing import Any
 
+from hybridbo.heap import growing
 from hybridbo.parameters import Params
 from hybridbo.ports import Changes, TrialStore
 from hybridbo.trial import Digest, History, Trial
@@ -37,7 +39,7 @@ class Ledger:
         self._failed: list[Trial] = []
         self._open: dict[int, Trial] = {}
         self._keys: set[str] = set()
-        self._n_keyed = 0  # they take a while, and whoever only looks at a study needs none
+        self._n_keyed = 0  # those that a store does not tell take a while, and not everybody needs them
         self._n_sobol = 0
 
     def refresh(self, store: TrialStore) -> None:
@@ -47,14 +49,14 @@ class Ledger:
             StudyNotFound: There is no such study.
             StoreError: The store cannot be read.
         """
-        with self._lock:
+        with self._lock, nullcontext() if self._counter else growing():
             changes = store.get_changes(self._study, self._counter)
             if not self._fits(changes):
                 changes = store.get_changes(self._study, 0)
             if changes.is_complete:
                 self._forget()
             for trial in sorted(changes.trials, key=_number):
-                self._take(trial)
+                self._take(trial, changes.keys.get(trial.number))
             self._counter = changes.counter
 
     @property
@@ -110,13 +112,16 @@ class Ledger:
                 return False
         return after == set(range(known, known + len(after)))
 
-    def _take(self, trial: Trial) -> None:
+    def _take(self, trial: Trial, key: str | None) -> None:
         completed = self._complete(trial)
         if trial.number < len(self._trials):
             self._remove(self._trials[trial.number])
             self._trials[trial.number] = trial
         else:
             self._trials.append(trial)
+            if key is not None and trial.number == self._n_keyed:
+                self._keys.add(key)
+                self._n_keyed += 1
         self._add(completed)
 
     def _add(self, trial: Trial) -> None:

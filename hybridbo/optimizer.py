@@ -22,6 +22,7 @@ from hybridbo.engine import Engine
 from hybridbo.errors import InvalidSettings, InvalidState, SpaceExhausted, TrialNotFound, describe_error
 from hybridbo.findings import Finding
 from hybridbo.guidance import TrustReport
+from hybridbo.heap import growing
 from hybridbo.journal import Journal
 from hybridbo.opening import backend_name, checked_lease, checked_seed, new_record, objective_of, open_study
 from hybridbo.parameters import Params
@@ -457,7 +458,8 @@ class Optimizer:
     @property
     def trials(self) -> list[Trial]:
         """All trials, by number. Only what has changed since the last time is read from the store."""
-        return [trial.copied(self._journal.page(trial)) for trial in self._asker.ledger.trials(self.store)]
+        with growing():
+            return [trial.copied(self._journal.page(trial)) for trial in self._asker.ledger.trials(self.store)]
 
     @property
     def n_started(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -110,11 +110,14 @@ class Changes:
         counter: The count up to which this tells; ask from here next time.
         trials: The trials created or changed since, each once, as they are now, in no certain order.
         is_complete: These are all trials there are, whatever was known before.
+        keys: The keys under which they were stored, by number, as far as the store tells them and knows that parameters
+            and key are as they were written; it saves others making them.
     """
 
     counter: int
     trials: Sequence[Trial]
     is_complete: bool = False
+    keys: Mapping[int, str] = field(default_factory=dict, compare=False)
 
 
 def reply_to(calls: Iterable[LLMCall], request: ChatRequest) -> ChatReply | None:

@@ -204,7 +204,7 @@ class MemoryStore:
             is_complete = not 0 < since <= len(data.changes)
             numbers = range(len(data.trials)) if is_complete else sorted(set(data.changes[since:]))
             trials = [rows.decode_trial(data.trials[n]) for n in numbers]
-            return Changes(len(data.changes), trials, is_complete)
+            return Changes(len(data.changes), trials, is_complete, {n: data.keys[n] for n in numbers})
 
     def find_request(self, study: str, request_id: str) -> Trial | None:
         """See :class:`~hybridbo.ports.TrialStore`."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -60,6 +60,9 @@ TRIAL_COLUMNS = (
 
 # What is read of a trial: besides, what tells whether it is as it was written.
 STORED_COLUMNS = (*TRIAL_COLUMNS, "study", "config_key", "content_sum", "outcome_sum")
+
+_KEY = STORED_COLUMNS.index("config_key")
+_CONTENT_SUM = STORED_COLUMNS.index("content_sum")
 
 LARGEST = 2**63 - 1  # of SQLite's integers
 _LONGEST_LEASE_S = 3e9  # a century; a datetime ends with the year 9999
@@ -198,6 +201,11 @@ def _verified_trial(row: Fields) -> Fields:
     if outcome is not None and outcome != outcome_sum(study, trial):
         raise ValueError(f"the outcome of trial {trial[0]} of study {study!r}: {MISMATCH}")
     return trial
+
+
+def keys_of(found: Iterable[Fields]) -> dict[int, str]:
+    """The keys of rows of :data:`STORED_COLUMNS` by number, less those that somebody has changed by hand."""
+    return {row[0]: row[_KEY] for row in found if row[_CONTENT_SUM] is not None}
 
 
 def content_sum(study: str, key: str, row: Fields) -> int:

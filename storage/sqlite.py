@@ -158,10 +158,11 @@ class SqliteStore(SqliteBase):
         found = self._all(statements.GET_CHANGED, study, since) if since > 0 else []
         if found:  # the last change known is there still, or has been followed by another
             news = [row[1:] for row in found if row[0] > since]
-            return Changes(found[-1][0], self._trials(news))
+            return Changes(found[-1][0], self._trials(news), keys=rows.keys_of(news))
         found = self._whole(study, statements.GET_COUNTED)
         counter = max((row[-1] for row in found), default=0)
-        return Changes(counter, self._trials([row[:-1] for row in found]), is_complete=True)
+        trials = self._trials([row[:-1] for row in found])
+        return Changes(counter, trials, is_complete=True, keys=rows.keys_of(found))
 
     # Training logs -----------------------------------------------------------------------------------------------
 

@@ -99,6 +99,15 @@ class SharingClauses(StoreCases):
         assert changes.is_complete
         assert sorted(changes.trials, key=lambda t: t.number) == trials
 
+    def test_keys_that_are_told_are_those_that_were_given(self, store: TrialStore) -> None:
+        store.create_trial(STUDY, a_proposal(0), key="first", owner="", seen=0)
+        changes = store.get_changes(STUDY, 0)
+        assert set(changes.keys.items()) <= {(0, "first")}  # a store need not tell them
+        store.create_trial(STUDY, a_proposal(1), key="second", owner="", seen=0)
+        store.finish_trial(STUDY, 0, failed())
+        later = store.get_changes(STUDY, changes.counter)
+        assert set(later.keys.items()) <= {(0, "first"), (1, "second")}
+
     def test_changes_are_what_was_changed_since_and_nothing_else(self, store: TrialStore) -> None:
         for x in range(4):
             leased(store, OVER, x)

@@ -1,6 +1,7 @@
 """What is read piece by piece is what a full reading gives."""
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -149,8 +150,43 @@ def test_a_store_that_has_been_set_back_is_read_anew(store):
     check(ledger, other)
 
 
+class Taciturn(Counting):
+    """A store that tells no keys."""
+
+    def get_changes(self, study, since):
+        return replace(super().get_changes(study, since), keys={})
+
+
+def test_keys_that_the_store_tells_are_not_made(store):
+    ledger = Ledger("s", lambda params: 1 / 0)
+    for x in range(3):
+        create(store, x)
+    assert ledger.history(store).digest.keys == {"0", "1", "2"}
+    store.finish_trial("s", 1, COMPLETE)
+    create(store, 3)
+    digest = ledger.history(store, in_haste=True).digest
+    assert (digest.keys, digest.n_keyed) == ({"0", "1", "2", "3"}, 4)
+
+
+def test_behind_a_trial_without_a_key_all_are_made(tmp_path):
+    store = open_store(tmp_path / "a.db")
+    store.create_study(StudyRecord("s", "{}", "{}"))
+    for x in range(4):
+        create(store, x)
+    conn = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    conn.execute("UPDATE trials SET params = '{\"x\": 7}', content_sum = NULL WHERE number = 1")
+    conn.close()
+    ledger = Ledger("s", lambda params: str(params["x"]))
+    digest = ledger.history(store, in_haste=True).digest
+    assert (digest.keys, digest.n_keyed) == ({"0"}, 1)
+    assert ledger.history(store).digest.keys == {"0", "7", "2", "3"}
+    check(ledger, store)
+    store.close()
+
+
 def test_in_haste_no_keys_are_made_and_the_digest_says_which_are_there(store):
     ledger, made = Ledger("s", lambda params: made.append(params["x"]) or str(params["x"])), []
+    full, store = store, Taciturn(store)
     for x in range(3):
         create(store, x)
     ledger.history(store)
@@ -158,4 +194,4 @@ def test_in_haste_no_keys_are_made_and_the_digest_says_which_are_there(store):
     history = ledger.history(store, in_haste=True)
     assert (made, len(history), history.digest.n_keyed) == ([0, 1, 2], 4, 3)
     assert (history.digest.keys, history.digest.n_sobol) == ({"0", "1", "2"}, 4)
-    check(ledger, store)
+    check(ledger, full)
