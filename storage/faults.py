@@ -128,12 +128,6 @@ def busy_here(location: str) -> StoreBusy:
     return StoreBusy(f"{location} is in use by another thread, and has to be opened again.", "Try again.")
 
 
-def unsynced(location: str, error: OSError) -> StoreError:
-    """For a disk that does not confirm what was written."""
-    what = f"{location} was written, and the disk has not confirmed it ({error.strerror or error})"
-    return StoreError(f"{what}.", "Check the disk; a power cut may lose the last results.")
-
-
 def long_path(location: str, path: str) -> StoreError:
     """For a path that SQLite, or the file system, does not take."""
     hint = f"Choose one of at most {LONGEST_PATH} bytes, {LONGEST_NAME} of them for the name of the file."

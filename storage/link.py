@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from hybridbo.storage import at_rest
-from hybridbo.storage.durable import Wal, open_wal
 from hybridbo.storage.presence import Presence
+from hybridbo.storage.wal import Wal, open_wal
 
 _log = logging.getLogger("hybridbo.storage")
 
@@ -29,7 +29,7 @@ class Link:
 
     def __init__(self, conn: sqlite3.Connection, path: Path, location: str, wait_s: float) -> None:
         self.conn = conn
-        self.wal: Wal | None = None
+        self._wal: Wal | None = None
         self._path, self._location, self._wait_s = path, location, wait_s
         self._presence: Presence | None = None
         self._has_tried = False
@@ -37,7 +37,7 @@ class Link:
     @property
     def is_stale(self) -> bool:
         """Whether the ``-wal`` that it writes to was deleted."""
-        return self.wal is not None and self.wal.is_deleted
+        return self._wal is not None and self._wal.is_deleted
 
     def use_wal(self) -> bool:
         """Switch the file to WAL, where readers and a writer do not wait for each other, until the last one closes it.
@@ -55,11 +55,9 @@ class Link:
         return True
 
     def watch_wal(self) -> None:
-        """Keep the ``-wal`` from being deleted, and see to its syncs; nothing where there is none yet."""
-        if (wal := open_wal(self._path)) is not None:
-            self.conn.execute("PRAGMA synchronous = NORMAL")  # the rest of FULL is done after the commit
-            self.wal = wal
-            self._presence = self._presence or Presence(self._path)
+        """Keep the ``-wal`` from being deleted, and notice it; nothing where there is none yet."""
+        if self._wal is None and (wal := open_wal(self._path)) is not None:
+            self._wal, self._presence = wal, Presence(self._path)
 
     def rest(self) -> None:
         """Close it; if nobody else has the file open, it is one file in rollback mode then."""
@@ -73,9 +71,11 @@ class Link:
             self.conn.close()
 
     def _part(self) -> None:
+        if self._wal is not None:
+            self._wal.close()
         if self._presence is not None:
             self._presence.end()
-        self.wal = self._presence = None
+        self._wal = self._presence = None
 
     def _is_switched(self) -> bool:
         deadline = time.monotonic() + self._wait_s

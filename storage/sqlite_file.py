@@ -46,7 +46,7 @@ class SqliteFile:
         self.location = location
         self.path = at_rest.place_of(location)
         self._timeout_s = timeout_s
-        self.synchronous = synchronous
+        self._synchronous = synchronous
         self._lock = RLock()
         # half of the time for a turn, and half for those who do not take turns: other programs
         self._turns = Turns(self.path, location, timeout_s / 2)
@@ -111,16 +111,10 @@ class SqliteFile:
                     yield db
                 if link.is_stale:  # within these moments
                     raise faults.wal_deleted(self.location)
-                wal = link.wal
                 self._stamp.renew()
             finally:
                 self._is_writing = False
                 self._turns.leave()
-        if wal is not None and self.synchronous == "FULL":
-            try:
-                wal.sync()  # while others write
-            except OSError as error:
-                raise faults.unsynced(self.location, error) from error
 
     @property
     def is_closed(self) -> bool:
@@ -210,7 +204,7 @@ class SqliteFile:
     def _prepare(self, link: Link) -> None:
         conn = link.conn
         backup.back_up_before_migration(conn, self.path)
-        conn.execute(f"PRAGMA synchronous = {self.synchronous}")
+        conn.execute(f"PRAGMA synchronous = {self._synchronous}")
         if not migrations.is_present(conn):
             link.use_wal()
             self._stamp.name()

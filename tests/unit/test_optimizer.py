@@ -279,20 +279,20 @@ def test_another_seed_than_the_studys_is_used_and_recorded(tmp_path):
 
 
 def synchronous(opt):
-    return opt.store._file.synchronous
+    return opt.store._file._db.conn.execute("PRAGMA synchronous").fetchone()[0]
 
 
 def test_synchronous_is_full_unless_the_settings_say_otherwise(tmp_path):
     with make(store=tmp_path / "a.db") as opt:
-        assert synchronous(opt) == "FULL"
+        assert synchronous(opt) == 2
     normal = {"store": {"synchronous": "NORMAL"}}
     with make(store=tmp_path / "b.db", settings=normal) as opt:
-        assert synchronous(opt) == "NORMAL"
+        assert synchronous(opt) == 1
     with make(store=tmp_path / "b.db") as opt:  # the study has kept it
-        assert synchronous(opt) == "NORMAL"
+        assert synchronous(opt) == 1
         opt.tell(opt.ask(), 1.0)
     with Optimizer.load(tmp_path / "b.db", opt.study, llm=None) as opt:
-        assert synchronous(opt) == "NORMAL"
+        assert synchronous(opt) == 1
     with pytest.raises(errors.InvalidSettings, match="synchronous"):
         make(settings={"store": {"synchronous": "OFF"}})
 
@@ -301,7 +301,7 @@ def test_a_store_that_is_given_stays_as_it_is(tmp_path):
     store = open_store(tmp_path / "a.db")
     opt = make(store=store, settings={"store": {"synchronous": "NORMAL"}})
     assert opt.store is store
-    assert synchronous(opt) == "FULL"
+    assert synchronous(opt) == 2
     store.close()
 
 
