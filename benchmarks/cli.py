@@ -65,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="suites, problems and methods").set_defaults(command=_list)
     reference = commands.add_parser("reference", help="search the best and worst values of problems without a table")
     reference.add_argument("--suite", default="functions,crash")
+    reference.add_argument("--random", type=int, help="random points (20,000, of trainings 300)")
+    reference.add_argument("--climb", type=int, default=0, help="evaluations of a local search behind them")
     reference.set_defaults(command=_reference)
     return parser
 
@@ -176,5 +178,5 @@ def _list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command tak
 def _reference(args: argparse.Namespace) -> int:
     from benchmarks import reference, suites
 
-    reference.update(suites.select(args.suite))
+    reference.update(suites.select(args.suite), args.random, args.climb)
     return 0

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 
-from benchmarks import boosters, crash, fresh, functions, heldout, mixed, multi_mixed, multi_tables, tables, vectors
+from benchmarks import (
+    boosters,
+    crash,
+    fresh,
+    functions,
+    heldout,
+    judgement,
+    mixed,
+    multi_mixed,
+    multi_tables,
+    tables,
+    vectors,
+)
 from benchmarks.problem import Problem
 
 GROUPS = {"hpobench": "tables", "hpolib": "tables", "nb201": "tables"}  # suites that are chosen together
@@ -20,7 +32,7 @@ def makers() -> Makers:
         f"functions/{name}": partial(functions.continuous, surface) for name, surface in functions.SURFACES.items()
     }
     made = (mixed.all_mixed(), crash.all_crash(), boosters.all_boosters(), fresh.all_fresh(), tables.all_tables())
-    judged = heldout.all_heldout()
+    judged = heldout.all_heldout() | judgement.all_judgement()
     several = (vectors.all_vectors(), multi_mixed.all_multi_mixed(), multi_tables.all_multi_tables())
     return {name: maker for part in (plain, *made, judged, *several) for name, maker in part.items()}
 

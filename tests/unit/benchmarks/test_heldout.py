@@ -4,23 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from samples import sampled
 
 from benchmarks import heldout, heldout_boosters, heldout_trained, suites
 from benchmarks.problem import EvaluationFailed
 from hybridbo import Space
 
 TRAINED = list(heldout_trained.all_trained())
-
-
-def sampled(name, n=3000):
-    problem = suites.problem(name)
-    rng = np.random.default_rng(4)
-    for _ in range(n):
-        params = problem.sample(rng)
-        try:
-            yield params, problem.loss(problem.evaluate(params))
-        except EvaluationFailed:
-            yield params, math.inf
 
 
 def value(name, params):
@@ -44,7 +34,7 @@ def test_the_suite_holds_ten_problems_with_recorded_ends():
 ])  # fmt: skip
 def test_one_branch_of_a_booster_wins(name, chosen):
     ((key, best),) = chosen.items()
-    found = list(sampled(name))
+    found = list(sampled(name, 3000))
     here = min(loss for params, loss in found if params.get(key) == best)
     elsewhere = min(loss for params, loss in found if params.get(key) != best)
     assert here < elsewhere - 0.01
@@ -67,7 +57,7 @@ def test_conditions_lie_three_deep():
 
 @pytest.mark.parametrize("name", ["heldout/lr-valley", "heldout/lr-cliff"])
 def test_a_diverging_run_has_a_huge_loss_and_is_rare(name):
-    losses = np.array([loss for _, loss in sampled(name)])
+    losses = np.array([loss for _, loss in sampled(name, 3000)])
     assert losses[np.isfinite(losses)].max() > 1e6
     assert 0.03 < np.mean(losses > 20) < 0.1  # fewer than a tenth: they would be the bad end of the regret
 
@@ -93,7 +83,7 @@ def test_the_best_rate_lies_at_the_cliff():
 
 
 def test_two_fifths_of_the_plateau_are_flat_and_little_is_worse():
-    losses = np.array([loss for _, loss in sampled("heldout/lr-plateau")])
+    losses = np.array([loss for _, loss in sampled("heldout/lr-plateau", 3000)])
     chance = math.log(100)
     assert 0.37 < np.mean(losses == chance) < 0.43
     assert 0.02 < np.mean(losses > chance) < 0.1
@@ -102,7 +92,7 @@ def test_two_fifths_of_the_plateau_are_flat_and_little_is_worse():
 
 
 def test_both_bands_fail_and_the_optimum_lies_between_them():
-    found = list(sampled("heldout/bands"))
+    found = list(sampled("heldout/bands", 3000))
     assert 0.15 < np.mean([loss == math.inf for _, loss in found]) < 0.25
     best = dict(zip(heldout.BANDS, heldout._CENTRE, strict=True))
     assert value("heldout/bands", best) == pytest.approx(-4.0)
